@@ -1,0 +1,102 @@
+"""minifaseg: how a text-to-image diffusion model segments any picture by words.
+
+    import minifaseg
+    model  = minifaseg.load("auto")
+    result = minifaseg.segment("image.jpg", ["cat", "dog", "grass"], model)
+    result.labels, result.scores, result.classes
+
+The method reads in this order: faseg.py, then what it calls: ddim.py, attention.py, prompts.py, hard.py, ttf.py.
+"""
+from dataclasses import dataclass, fields
+from functools import cached_property
+from importlib import import_module
+
+from .errors import InputError
+
+__version__ = "0.1.0"
+__all__ = ["METHODS", "InputError", "Result", "clean_classes", "label", "load", "make_method", "segment"]
+
+METHODS = {"faseg": ("minifaseg.faseg", "FASeg")}         # name -> (module, its dataclass of numbers with capture() and scores())
+
+
+@dataclass(frozen=True)
+class Result:
+    """labels: (H, W) uint8 at the picture's own size, 0 background, i = i-th class; classes: the K names; grid_scores: (K, h, w)
+    score maps on the model's finest grid; captured: the attention behind them, to be scored again (see attention.Captured)."""
+    labels: "numpy.ndarray"
+    classes: tuple[str, ...]
+    grid_scores: "torch.Tensor"
+    captured: "minifaseg.attention.Captured"
+
+    @cached_property
+    def scores(self):
+        """(K, H, W) float32: the averaged score maps behind the labels. Made when first asked for: 4 K H W bytes."""
+        from .faseg import upsample
+        return upsample(self.grid_scores, self.captured.size).cpu().numpy()
+
+
+def load(weights="auto", device="auto", dtype=None):
+    """The model of a .safetensors file, a diffusers folder, "sd15", "cartoon" or "auto"; see checkpoint.load."""
+    from .checkpoint import load
+    return load(weights, device, dtype)
+
+
+def clean_classes(classes):
+    """Names with blanks tidied; raises InputError on a bad list; see prompts.clean_classes."""
+    from .prompts import clean_classes
+    return clean_classes(classes)
+
+
+def make_method(name="faseg", model=None, **numbers):
+    """A method with its numbers: its own defaults, then what the model's file recommends, then `numbers` (None = not given)."""
+    if name not in METHODS:
+        raise InputError(f"no method {name!r}; there is: {', '.join(METHODS)}")
+    module, cls = METHODS[name]
+    cls = getattr(import_module(module), cls)
+    numbers = {k: v for k, v in numbers.items() if v is not None}
+    unknown = set(numbers) - {f.name for f in fields(cls)}
+    if unknown:
+        raise InputError(f"{name} has no number called {', '.join(sorted(unknown))}; it has: {', '.join(f.name for f in fields(cls))}")
+    return cls(**((model.notes.get(name, {}) if model else {}) | numbers))
+
+
+def segment(image, classes, model, *, caption=None, method="faseg", threshold=None, **numbers) -> Result:
+    """Segments one picture by words.
+
+    image: a path, a PIL picture (taken as it is: no EXIF turn) or an (H, W, 3) uint8 array. classes: K names, or one string with
+    commas. caption: what the picture shows, if you know it. threshold: score below which a pixel is background. numbers: any field
+    of the method's dataclass (faseg.FASeg: timestep, tau, levels, flip, ...). Raises InputError for bad pictures, names or numbers.
+    """
+    from PIL import Image
+    if not isinstance(image, Image.Image):
+        image = _picture(image)
+    how = make_method(method, model, threshold=threshold, **numbers)
+    captured = how.capture(model, image, classes, caption)
+    scores = how.scores(captured)
+    return Result(label(scores, captured.size, how.threshold), captured.classes, scores, captured)
+
+
+def label(grid_scores, size, threshold):
+    """Score maps (K, h, w) -> labels (H, W) uint8: the class of the highest score at the picture's own size, 0 where it is below
+    the threshold. Classes are upsampled a few at a time, so that 254 of them on a large picture stay small."""
+    import torch
+    from .faseg import upsample
+    some = max(1, (64 << 20) // (size[0] * size[1]))
+    best, labels = torch.full(size[::-1], float(threshold)), torch.zeros(size[::-1], dtype=torch.uint8)
+    for i in range(0, len(grid_scores), some):
+        score, k = upsample(grid_scores[i:i + some], size).cpu().max(0)
+        better = score >= best if i == 0 else score > best
+        labels[better] = (k[better] + i + 1).to(torch.uint8)
+        best[better] = score[better]
+    return labels.numpy()
+
+
+def _picture(image):
+    import numpy as np
+    from PIL import Image
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise InputError(f"an array picture must be (H, W, 3) uint8, this one is {image.shape} {image.dtype}")
+        return Image.fromarray(image)
+    from .images import open_image
+    return open_image(image)

@@ -1,0 +1,249 @@
+"""The command line: python -m minifaseg image.jpg cat dog grass
+
+Nothing is loaded or written before the request as a whole makes sense: which arguments are pictures, which are class names,
+which files will be written and whether one would be lost. After that, a bad picture costs one error line and the run goes on.
+"""
+import argparse
+import glob
+import json
+import os
+import sys
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+import minifaseg
+
+from .errors import InputError
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130                             # exit codes
+
+HELP = """Pictures first, then class names. A picture is a file, a folder, a pattern ("photos/*.jpg") or - for standard input.
+Later arguments that exist or end like a picture file are pictures too, all others are class names. Several names fit into
+one argument: "hot dog, teddy bear". Where a folder is called cat, write "cat " for the class.
+
+x.jpg becomes x_mask.png (pixel = place of the class in your list, 0 = background; the colours are only a palette) and
+x_overlay.png (to look at), beside it or under -o."""
+
+
+class UsageError(InputError):
+    """Wrong for every picture."""
+
+
+class Job(NamedTuple):
+    """One picture and the files made of it; "-" is standard input or output, None a file that is not wanted."""
+    image: str
+    mask: Path | str
+    overlay: Path | None
+    scores: Path | None
+
+    def files(self):
+        return [path for path in self[1:] if isinstance(path, Path)]
+
+
+def parser():
+    p = argparse.ArgumentParser(prog="minifaseg", usage="python -m minifaseg [options] IMAGE [IMAGE ...] CLASS [CLASS ...]",
+                                description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("things", nargs="+", metavar="IMAGE or CLASS", help="pictures, then class names")
+    p.add_argument("-o", "--output", metavar="PATH", help="mask file (.png) of one picture, or a folder; - = standard output")
+    p.add_argument("--scores", action="store_true", help="also write x_scores.npz: scores (K, H, W) float32 and classes")
+    p.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
+    p.add_argument("--force", action="store_true", help="overwrite files that exist")
+    p.add_argument("--debug", action="store_true", help="show the traceback of every error")
+    p.add_argument("--version", action="version", version=f"minifaseg {minifaseg.__version__}")
+    p.add_argument("--weights", default="auto", help=".safetensors file, diffusers folder, sd15, cartoon or auto")
+    p.argument_default = argparse.SUPPRESS               # what is not set stays absent: load and segment know their defaults
+    p.add_argument("--device", help="auto, cuda, cuda:1, mps or cpu")
+    p.add_argument("--dtype", help="float32, float16 or bfloat16 (default: what suits the device)")
+    p.add_argument("--caption", help="a sentence about the picture, put before the class names")
+    p.add_argument("--method", choices=list(minifaseg.METHODS))
+    p.add_argument("--threshold", type=float, help="scores below it are background, 0 to 1")
+    p.add_argument("--no-flip", dest="flip", action="store_const", const=False, help="skip the mirrored view: faster")
+    p.add_argument("--seed", type=int, help="seed of the method's random numbers")
+    p.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 179 million)")
+    return p
+
+
+def chosen(args, *names):
+    return {name: getattr(args, name) for name in names if hasattr(args, name)}
+
+
+# What is asked for
+
+def pictures(argument: str) -> list[str] | None:
+    """The pictures that an argument names, or None for a class name."""
+    from .images import SUFFIXES
+    is_picture = argument.lower().endswith(SUFFIXES)
+    if argument == "-" or os.path.isfile(argument):                         # os.path: pathlib raises on very long names
+        return [argument]
+    if os.path.isdir(argument):
+        found = [str(path) for path in Path(argument).iterdir() if path.suffix.lower() in SUFFIXES]
+    elif glob.has_magic(argument):
+        found = glob.glob(argument, recursive=True)
+    else:
+        return [argument] if is_picture or os.path.exists(argument) else None
+    found = sorted(f for f in found if os.path.isfile(f) and not f.endswith(("_mask.png", "_overlay.png"))
+                   and not os.path.basename(f).startswith("._"))
+    if os.path.isdir(argument) and not found:
+        raise UsageError(f'{argument}: a folder without pictures; if you mean the class, write it with a blank: "{argument} "')
+    if is_picture and not found:
+        raise UsageError(f"{argument}: no picture matches; check the pattern")
+    return found or None
+
+
+def sort_out(arguments) -> tuple[list[str], tuple[str, ...]]:
+    """Arguments -> pictures (each once, in order) and class names."""
+    images, names = {}, []
+    for argument in arguments:
+        found = pictures(argument)
+        if found is None and images:
+            names += argument.split(",")
+        else:
+            images |= {same(image): image for image in found or [argument]}
+    if not names:
+        raise UsageError("no class names; put them after the pictures: python -m minifaseg image.jpg cat dog grass")
+    try:
+        return list(images.values()), minifaseg.clean_classes(names)
+    except InputError as e:
+        raise UsageError(str(e)) from e
+
+
+def plan(images, args) -> list[Job]:
+    """Decides every file name; refuses before anything runs if a file would be lost."""
+    from .images import SUFFIXES
+    out, one = args.output, len(images) == 1
+    if out == "-":
+        if not one or args.json or args.scores:
+            raise UsageError("-o - writes one mask to standard output: give one picture, and neither --json nor --scores")
+        return [Job(images[0], "-", None, None)]
+    file = out and not os.path.isdir(out) and (out.lower().endswith(SUFFIXES) or os.path.exists(out))
+    if file and not (one and out.lower().endswith(".png")):
+        raise UsageError(f"-o {out}: masks are PNG, other formats may change the class numbers; give a name ending in .png" if one
+                         else f"-o {out}: one file for {len(images)} pictures; give a folder")
+    jobs, taken = [], {same(image): f"the picture {image}" for image in images}
+    for image in images:
+        source = Path("stdin" if image == "-" else image)
+        mask = Path(out) if file else Path(out or source.parent) / f"{source.stem}_mask.png"
+        name = mask.stem.removesuffix("_mask")
+        scores = mask.with_name(f"{name}_scores.npz") if args.scores else None
+        jobs.append(Job(image, mask, mask.with_name(f"{name}_overlay.png"), scores))
+        for path in jobs[-1].files():
+            if same(path) in taken:
+                raise UsageError(f"{path} of {image} would replace {taken[same(path)]}; run them one by one with different -o")
+            taken[same(path)] = f"that of {image}"
+    there = [path for job in jobs for path in job.files() if os.path.lexists(path)]
+    if there and not args.force:
+        raise UsageError(f"{there[0]} exists" + (f" (and {len(there) - 1} more)" if there[1:] else "") + "; --force overwrites")
+    return jobs
+
+
+def same(path):
+    """Equal for two names of one file."""
+    return os.path.normcase(os.path.realpath(path)) if path != "-" else path
+
+
+# Doing it
+
+def run(args) -> int:
+    images, classes = sort_out(args.things)
+    jobs, model, failed = plan(images, args), None, 0
+    if any(image == "-" or os.path.exists(image) for image in images):      # else there is only to say that they are missing
+        model = minifaseg.load(args.weights, **chosen(args, "device", "dtype"))
+        hint = "; for photographs get Stable Diffusion 1.5: python weights.py download" if model.is_cartoon else ""
+        tell(f"weights: {model.source}, on {model.device}{hint}", sys.stderr)
+    for job in tqdm(jobs, unit="picture", disable=None if len(jobs) > 1 else True):     # None: only on a terminal
+        try:
+            do(job, classes, model, args)
+        except (UsageError, BrokenPipeError):
+            raise
+        except Exception as e:
+            failed += 1
+            complain(e, args.debug, job.image)
+    if failed and len(jobs) > 1:
+        tell(f"minifaseg: {failed} of {len(jobs)} pictures failed", sys.stderr)
+    return FAILED if failed else DONE
+
+
+def do(job, classes, model, args) -> None:
+    """One picture: read, segment, write, report."""
+    from .images import PALETTE, mask_image, open_image, overlay, write, write_png
+    image = open_image(sys.stdin.buffer.read() if job.image == "-" else job.image, **chosen(args, "max_pixels"))
+    start = time.perf_counter()
+    try:
+        result = minifaseg.segment(image, classes, model, **chosen(args, "caption", "method", "threshold", "flip", "seed"))
+    except InputError as e:                              # the picture was fine, so every other one would meet the same
+        raise UsageError(str(e)) from e
+    seconds = time.perf_counter() - start
+
+    mask = mask_image(result.labels)
+    if job.scores:
+        import numpy as np
+        write(job.scores, lambda file: np.savez(file, scores=result.scores, classes=np.array(result.classes)))
+    if job.overlay:
+        write_png(job.overlay, overlay(image, result.labels, result.classes))
+    if job.mask != "-":
+        write_png(job.mask, mask)
+    else:
+        mask.save(sys.stdout.buffer, "PNG")
+        sys.stdout.flush()
+
+    pixels, total = mask.histogram(), image.width * image.height
+    if args.json:
+        rows = [{"id": i, "name": name, "color": PALETTE[i].tolist(), "pixels": pixels[i], "share": pixels[i] / total}
+                for i, name in enumerate(result.classes, start=1)]
+        tell(json.dumps({"schema": 1, "image": job.image, "mask": str(job.mask), "overlay": str(job.overlay),
+                         "scores": str(job.scores) if job.scores else None, "size": list(image.size), "classes": rows,
+                         "seconds": round(seconds, 3), "device": str(model.device), "weights": model.source}))
+        return
+    names = ("background", *result.classes)
+    lines = [f"{job.image}: {image.width} x {image.height}, {seconds:.1f} s"]
+    lines += [f"  {name:{max(map(len, names))}}  {count / total:6.1%}" for name, count in zip(names, pixels)]
+    lines += [f"  -> {path}" for path in job.files()]
+    tell("\n".join(lines), sys.stderr if job.mask == "-" else sys.stdout)
+
+
+# Saying it
+
+def tell(text, file=None):
+    file = file or sys.stdout
+    tqdm.write(text, file=file)                          # like print, but above the progress bar
+    file.flush()
+
+
+def complain(e, debug=False, image=None):
+    if debug:
+        traceback.print_exc()
+    if isinstance(e, MemoryError) or any(s in str(e).lower() for s in ("out of memory", "allocate memory")):
+        text = "out of memory; a smaller picture, --no-flip, --dtype float16 (on a GPU) or --device cpu may help"
+    elif isinstance(e, (InputError, Warning)):
+        text, image = str(e), None                       # these name the file themselves
+    else:
+        text = f"unexpected {type(e).__name__}: {' '.join(str(e).split())} (--debug shows where)"
+    tell(f"minifaseg: {image}: {text}" if image else f"minifaseg: {text}", sys.stderr)
+
+
+def main(argv=None) -> int:
+    args = parser().parse_intermixed_args(argv)
+    try:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="backslashreplace")               # a file name may hold bytes that are no text
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: complain(message)
+            return run(args)
+    except KeyboardInterrupt:
+        tell("minifaseg: interrupted; every file written so far is whole", sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:                              # the reader, say `head`, has gone; keep Python's exit from saying so
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as e:
+        complain(e, args.debug)
+        return USAGE if isinstance(e, UsageError) else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

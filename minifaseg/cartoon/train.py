@@ -1,0 +1,189 @@
+"""Trains the cartoon model: first the VAE, then UNet and text encoder together, by plain noise prediction on captions.
+
+    python -m minifaseg.cartoon.train --run runs/cartoon            # start, or go on where the last checkpoint stopped
+
+No mask is ever shown to the networks: that their attention segments is a discovery, not a lesson.
+"""
+import argparse
+import copy
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..ddim import ABAR, STEPS
+from ..text import Text, TextConfig, make_tokenizer
+from ..unet import UNet, UNetConfig
+from ..vae import VAE, VAEConfig
+from .painter import CLASSES, describe, paint
+from .words import WORDS, tokenizer_files
+
+SIZE = 128                                               # pixels of a training scene
+UNET_SIZES = UNetConfig(widths=(48, 96, 160, 192), blocks=1, context=128, heads=2, groups=16)
+TEXT_SIZES = TextConfig(width=128, layers=2, mlp=512, tokens=48, vocabulary=len(json.loads(tokenizer_files()[0])), heads=4)
+VAE_SIZES = VAEConfig(widths=(24, 48, 64), blocks=1, groups=8, scaling=1.0)
+
+
+def say(run, text):
+    line = f"{time.strftime('%H:%M:%S')} {text}"
+    print(line, flush=True)
+    with open(run / "log.txt", "a") as f:
+        f.write(line + "\n")
+
+
+def save(state, path):
+    """Write beside, then rename: a killed run never leaves half a checkpoint."""
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def pixels(image):
+    """PIL picture -> (3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def train_vae(run, steps, device, seed=0, crop=48, batch=16, lr=2e-3, kl=1e-3):
+    """L1 reconstruction of crops plus a light pull of the posterior towards N(0, 1). Ends by measuring the latents' scale."""
+    vae = VAE(VAE_SIZES).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.0)
+    done, path = 0, run / "vae.pt"
+    if path.exists():
+        state = torch.load(path, map_location=device)
+        vae.load_state_dict(state["vae"])
+        if state["steps"] >= steps:
+            return state
+        optimizer.load_state_dict(state["optimizer"])
+        done = state["steps"]
+    pictures = torch.stack([pixels(paint(10_000_000 + i, SIZE).image) for i in range(1500)])
+    rng, begin, mean_loss = np.random.default_rng([seed, done]), time.time(), 0.0
+    for step in range(done, steps):
+        for group in optimizer.param_groups:
+            group["lr"] = lr * min(1, (step + 1) / 50) * min(1, 2 * (1 - step / steps) + 0.01)
+        cut = []
+        for i in rng.integers(len(pictures), size=batch):
+            y, x = rng.integers(SIZE - crop + 1, size=2)
+            cut.append(pictures[i, :, y:y + crop, x:x + crop])
+        x = torch.stack(cut).to(device, memory_format=torch.channels_last)
+        mean, logvar = vae.moments(x)
+        z = mean + (0.5 * logvar).exp() * torch.randn_like(mean)
+        loss_x = (vae.decode(z) - x).abs().mean()
+        loss = loss_x + kl * 0.5 * (mean ** 2 + logvar.exp() - 1 - logvar).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        mean_loss += (loss_x.item() - mean_loss) * (0.02 if step > done else 1)
+        if (step + 1) % 100 == 0 or step + 1 == steps:
+            say(run, f"vae {step + 1}/{steps}  L1 {mean_loss:.4f}  {(step + 1 - done) * batch / (time.time() - begin):.0f} crops/s")
+            state = {"vae": vae.state_dict(), "optimizer": optimizer.state_dict(), "steps": step + 1}
+            save(state, path)
+    with torch.no_grad():
+        z = torch.cat([vae.moments(x.to(device))[0] for x in pictures[:256].split(32)])
+    state["scaling"] = 1 / z.std().item()
+    say(run, f"vae: latent scaling {state['scaling']:.4f}, channel means {[round(m, 2) for m in z.mean((0, 2, 3)).tolist()]}")
+    save(state, path)
+    return state
+
+
+def make_latents(run, vae_state, scenes, device):
+    """Paints `scenes` training scenes (seeds from 20,000,000) and encodes each once: latents, labels, and what a caption needs."""
+    path = run / "latents.pt"
+    if path.exists():
+        return torch.load(path, weights_only=False)
+    vae = VAE(VAE_SIZES, decoder=False).to(device, memory_format=torch.channels_last)
+    vae.load_state_dict({k: v for k, v in vae_state["vae"].items() if not k.startswith(("decoder", "post_quant"))})
+    latents, labels, words = [], [], []
+    for begin in range(0, scenes, 50):
+        batch = [paint(20_000_000 + i, SIZE) for i in range(begin, begin + 50)]
+        x = torch.stack([pixels(s.image) for s in batch]).to(device, memory_format=torch.channels_last)
+        with torch.no_grad():
+            latents.append((vae.moments(x)[0] * vae_state["scaling"]).half().cpu())
+        labels += [s.labels for s in batch]
+        words += [s.words for s in batch]
+    data = {"latents": torch.cat(latents).contiguous(), "labels": np.stack(labels), "words": words}
+    save(data, path)
+    say(run, f"latents: {scenes} scenes, std {data['latents'].float().std():.3f}")
+    return data
+
+
+def draw_batch(data, rng, batch, crop):
+    """Random windows of `crop` latent pixels with a caption of what each window shows, clean latents and captions."""
+    side = data["latents"].shape[-1]
+    f = SIZE // side
+    z, captions = [], []
+    for i in rng.integers(len(data["latents"]), size=batch):
+        y, x = rng.integers(side - crop + 1, size=2)
+        z.append(data["latents"][i, :, y:y + crop, x:x + crop])
+        area = np.bincount(data["labels"][i, y * f:(y + crop) * f, x * f:(x + crop) * f].ravel(), minlength=len(CLASSES) + 1)
+        seen = [c for c, n in zip(CLASSES, area[1:]) if n > 0.015 * area.sum()]
+        captions.append(describe(seen, data["words"][i], rng) if seen else "")
+    return torch.stack(z).float(), captions
+
+
+def train_unet(run, data, crop_steps, full_steps, device, seed=0, batch=16, lr=8e-4):
+    """eps-prediction with loss weight min(1 / abar_t, 20), mostly at noisy timesteps, where words are needed to see.
+
+    First on windows a quarter of the picture's area (cheap steps, and steps are what makes the words matter), then on whole pictures.
+    """
+    torch.manual_seed(seed)
+    unet = UNet(UNET_SIZES).to(device, memory_format=torch.channels_last)
+    text = Text(TEXT_SIZES, make_tokenizer(*tokenizer_files()), WORDS)
+    text.model = text.build().to(device)
+    nets = torch.nn.ModuleDict({"unet": unet, "text": text.model})
+    ema = copy.deepcopy(nets).requires_grad_(False)
+    optimizer = torch.optim.AdamW(nets.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    steps, done, path = crop_steps + full_steps, 0, run / "unet.pt"
+    if path.exists():
+        state = torch.load(path, map_location=device)
+        nets.load_state_dict(state["nets"])
+        ema.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+        done = state["steps"]
+    weight = (1 / ABAR).clamp(max=20).to(device)
+    abar = ABAR.to(device)
+    rng, begin, mean_loss, pictures = np.random.default_rng([seed, done]), time.time(), 0.0, 0
+    for step in range(done, steps):
+        for group in optimizer.param_groups:
+            group["lr"] = lr * min(1, (step + 1) / 200, 0.02 + 2 * (1 - step / steps))
+        if step < crop_steps:
+            z0, captions = draw_batch(data, rng, batch, 16)
+        else:
+            z0, captions = draw_batch(data, rng, batch // 2, data["latents"].shape[-1])
+        z0, n = z0.to(device, memory_format=torch.channels_last), len(z0)
+        t = torch.from_numpy(np.where(rng.random(n) < 0.8, rng.integers(200, STEPS, n), rng.integers(0, 200, n))).to(device)
+        eps = torch.randn_like(z0)
+        a = abar[t][:, None, None, None]
+        error = (unet(a.sqrt() * z0 + (1 - a).sqrt() * eps, t, text(captions)) - eps).square().mean((1, 2, 3))    # (B,)
+        loss = (weight[t] * error).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
+        optimizer.step()
+        if step % 4 == 0:
+            decay = min(0.996, step / (step + 40))
+            torch._foreach_lerp_(list(ema.parameters()), list(nets.parameters()), 1 - decay)
+        pictures += n
+        mean_loss += (error.mean().item() - mean_loss) * (0.01 if step > done else 1)
+        if (step + 1) % 100 == 0 or step + 1 == steps:
+            say(run, f"unet {step + 1}/{steps}  loss {mean_loss:.4f}  {pictures / (time.time() - begin):.1f} pictures/s")
+        if (step + 1) % 500 == 0 or step + 1 == steps:
+            save({"nets": nets.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict(), "steps": step + 1}, path)
+    return ema
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser()
+    p.add_argument("--run", type=Path, default=Path("runs/cartoon"))
+    p.add_argument("--vae-steps", type=int, default=2500)
+    p.add_argument("--scenes", type=int, default=8000)
+    p.add_argument("--crop-steps", type=int, default=8000)
+    p.add_argument("--full-steps", type=int, default=1500)
+    p.add_argument("--device", default="cpu")
+    a = p.parse_args()
+    a.run.mkdir(parents=True, exist_ok=True)
+    vae_state = train_vae(a.run, a.vae_steps, a.device)
+    data = make_latents(a.run, vae_state, a.scenes, a.device)
+    train_unet(a.run, data, a.crop_steps, a.full_steps, a.device)

@@ -1,0 +1,70 @@
+r"""The noise schedule, the DDIM step, inversion and sampling.
+
+    forward      z_t = sqrt(abar_t) z_0 + sqrt(1 - abar_t) eps
+    DDIM s -> t  z_t = sqrt(abar_t) (z_s - sqrt(1 - abar_s) eps) / sqrt(abar_s) + sqrt(1 - abar_t) eps     (Song et al. 2021, eta = 0)
+
+The step is its own inverse: towards larger t it inverts a picture into noise, towards smaller t it paints. Both loops are
+generators that yield (t, z_t) after every step, so that plots and progress bars stay outside.
+"""
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+STEPS = 1000                                             # length of the training schedule
+
+
+def alpha_bars(start=0.00085, end=0.012) -> Tensor:
+    """(1000,) products abar_t of SD's "scaled linear" schedule; float32 on purpose, bit-equal to what SD was trained with."""
+    betas = torch.linspace(start ** 0.5, end ** 0.5, STEPS, dtype=torch.float32) ** 2
+    return torch.cumprod(1 - betas, dim=0)
+
+
+ABAR = alpha_bars()
+
+
+def step(z: Tensor, eps: Tensor, s: int, t: int) -> Tensor:
+    """Moves z from timestep s to timestep t along the predicted noise."""
+    a, b = ABAR[s].item(), ABAR[t].item()
+    z0 = (z - (1 - a) ** 0.5 * eps) / a ** 0.5
+    return b ** 0.5 * z0 + (1 - b) ** 0.5 * eps
+
+
+def add_noise(z: Tensor, t: int, noise: Tensor) -> Tensor:
+    """The forward process: clean latent z to timestep t."""
+    a = ABAR[t].item()
+    return a ** 0.5 * z + (1 - a) ** 0.5 * noise
+
+
+def ladder(t: int, steps: int) -> list[int]:
+    """`steps` timesteps, evenly spaced, that end at t: ladder(300, 3) = [100, 200, 300]. ladder(1, 1) = [1] is the release."""
+    if not 0 <= t < STEPS or not 0 <= steps <= max(t, 0):
+        raise ValueError(f"timestep {t} with {steps} inversion steps: need 0 <= timestep < {STEPS} and 0 <= steps <= timestep")
+    return [round(t * (i + 1) / steps) for i in range(steps)]
+
+
+def invert(unet, z: Tensor, text: Tensor, ts: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+    """DDIM inversion of clean latents z (B, 4, H, W) up the ascending timesteps ts, from abar_0; yields (t, z_t).
+
+    The noise between s and t is predicted on z_s but with timestep t, as prompt-to-prompt and FA-Seg's release do. With ts = [1]
+    this is the release's whole inversion: z' = 0.999573 z + 0.012137 eps(z, 1), a nudge of one percent.
+    """
+    s = 0
+    for t in ts:
+        z = step(z, unet(z, t, text), s, t)
+        yield t, z
+        s = t
+
+
+def sample(unet, z: Tensor, text: Tensor, ts: Sequence[int], guidance=1.0, empty: Tensor | None = None) -> Iterator[tuple[int, Tensor]]:
+    """The way back: from z at ts[0] down the descending timesteps ts to t = 0; yields (t, z_t).
+
+    guidance > 1 is classifier-free guidance against the states of the `empty` prompt (B, T, d).
+    """
+    for s, t in zip(ts, [*ts[1:], 0]):
+        eps = unet(z, s, text)
+        if guidance != 1:
+            blind = unet(z, s, empty)
+            eps = blind + guidance * (eps - blind)
+        z = step(z, eps, s, t)
+        yield t, z

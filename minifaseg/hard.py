@@ -1,0 +1,60 @@
+r"""HARD, hierarchical attention refinement: coarse maps know what, fine maps know where; self-attention carries one to the other.
+
+    cross fusion   x_c = sum_r w_r up(C_r)[:, c]                                   nearest-neighbour, levels r coarse to fine
+    refinement     y_{c,r} = A~_r^tau x_c,      A~_r = U_r A_r R_r                 U_r: queries up, bicubic;  R_r: keys repeated
+    combination    S_c = sum_r w'_r minmax(y_{c,r})
+
+The released code builds A~_r (4096 x 4096 at every level) and takes a matrix power. Neither is needed: A~_r x is three small
+steps (sum x over each coarse cell, one small map, bicubic up), and a power is the same steps again. From N^3 to N^2 K.
+"""
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .attention import Captured
+from .prompts import Lookup, class_maps
+
+
+def minmax(y: Tensor) -> Tensor:
+    """Each class map (B, N, K) to [0, 1] over the cells of its view. A constant map becomes 0, not NaN."""
+    low, high = y.amin(1, keepdim=True), y.amax(1, keepdim=True)
+    return (y - low) / (high - low).clamp_min(torch.finfo(y.dtype).tiny)
+
+
+def fuse_cross(captured: Captured, lookup: Lookup, weights) -> Tensor:
+    """Class maps x (B, N, K) on the finest grid: cross-attention of the levels, coarse to fine, added with `weights`."""
+    *_, full = captured.grids
+    x = 0
+    for grid, w in zip(captured.grids, weights, strict=True):
+        if w:
+            c = class_maps(captured.cross_map(grid, lookup.states), lookup)         # (B, n, K)
+            x = x + w * on_grid(F.interpolate(as_image(c, grid), size=full, mode="nearest"))
+    return x
+
+
+def refine_level(captured: Captured, grid, x: Tensor, tau: int) -> Tensor:
+    """A~_r^tau x for class maps x (B, N, K) on the finest grid, by way of the level's own small map."""
+    *_, full = captured.grids
+    for _ in range(tau):
+        if grid == full:
+            x = captured.refine(grid, x)
+        else:
+            f = full[0] // grid[0]
+            coarse = on_grid(F.avg_pool2d(as_image(x, full), f)) * f * f            # R_r x: sums of f x f cells    (B, n, K)
+            fine = as_image(captured.refine(grid, coarse), grid)                    # A_r                           (B, K, h, w)
+            x = on_grid(F.interpolate(fine, size=full, mode="bicubic", align_corners=False))      # U_r             (B, N, K)
+    return x
+
+
+def refine(captured: Captured, x: Tensor, weights, tau: int = 2) -> Tensor:
+    """S (B, N, K): class maps x refined at every level of non-zero weight and combined."""
+    levels = [(g, w) for g, w in zip(captured.grids, weights, strict=True) if w]
+    return sum(w * minmax(refine_level(captured, grid, x, tau)) for grid, w in levels)
+
+
+def as_image(x: Tensor, grid) -> Tensor:
+    return x.transpose(1, 2).unflatten(2, grid)                                     # (B, N, K) -> (B, K, H, W)
+
+
+def on_grid(x: Tensor) -> Tensor:
+    return x.flatten(2).transpose(1, 2)                                             # (B, K, H, W) -> (B, N, K)

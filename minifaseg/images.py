@@ -1,0 +1,175 @@
+"""Any picture file -> upright RGB; labels -> indexed PNG mask and an overlay to look at; files written whole or not at all."""
+import io
+import math
+import os
+import warnings
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageOps, UnidentifiedImageError
+
+from .errors import InputError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+
+
+def voc_palette() -> np.ndarray:
+    """(256, 3) uint8 colours of PASCAL VOC: bits 0, 1, 2 of the id become the top bits of R, G, B, bits 3, 4, 5 the next, ..."""
+    ids, palette = np.arange(256), np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        palette[:, bit % 3] |= ((ids >> bit & 1) << (7 - bit // 3)).astype(np.uint8)
+    return palette
+
+
+PALETTE = voc_palette()
+
+
+# Reading
+
+def open_image(source, max_pixels=None) -> Image.Image:
+    """A path, or the bytes of a file -> upright RGB picture. max_pixels replaces Pillow's limit of 179 million."""
+    name = "standard input" if isinstance(source, bytes) else os.fspath(source)
+    try:
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{name}: no such file; check the spelling and the folder") from None
+    except IsADirectoryError:
+        raise InputError(f"{name}: a folder, not a picture; name a picture inside it") from None
+    except (OSError, ValueError) as e:
+        raise InputError(f"{name}: cannot be read ({getattr(e, 'strerror', 0) or e}); check the path and its permissions") from e
+    if not data:
+        raise InputError(f"{name}: 0 bytes, no picture; copy or download it again")
+    try:
+        with pixel_limit(max_pixels), Image.open(io.BytesIO(data)) as image:
+            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)      # a phone's MPO is one photo and extras
+            image.seek(0)
+            image.load()
+            upright = to_rgb(image)
+    except UnidentifiedImageError as e:
+        start = data[:200].lstrip(b"\xef\xbb\xbf \r\n\t")
+        what = "a web page" if start[:1] == b"<" else "a git-lfs pointer" if start.startswith(b"version https://git") else None
+        raise InputError(f"{name}: {what}, not a picture; download the picture itself" if what else
+                         f"{name}: not a picture that Pillow can read; convert it to JPEG or PNG") from e
+    except Image.DecompressionBombError as e:
+        raise InputError(f"{name}: {str(e).split(', could')[0]}; shrink it, or raise the limit with --max-pixels "
+                         "(max_pixels= in Python)") from e
+    except InputError as e:
+        raise InputError(f"{name}: {e}") from e
+    except MemoryError as e:
+        raise InputError(f"{name}: too large for this machine's memory; shrink it") from e
+    except Exception as e:                              # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
+        raise InputError(f"{name}: damaged ({e}); copy or download it again, or convert it to PNG") from e
+    if frames > 1:
+        warnings.warn(f"{name}: {frames} frames or pages, only the first is used", stacklevel=2)
+    return upright
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any Pillow picture -> RGB as a viewer shows it: rotated by its EXIF tag, 16 bits scaled to 8, transparency on white."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):                                          # convert() would clip at 255 instead of scaling
+        image = Image.fromarray(np.rint(np.clip(np.asarray(image, np.float32), 0, 65535) / 257).astype(np.uint8))
+    elif image.mode == "F":
+        raise InputError("floating-point pixels, whose range nobody knows; save it as 8-bit PNG")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+@contextmanager
+def pixel_limit(max_pixels):
+    """Pillow refuses above 2 * Image.MAX_IMAGE_PIXELS. Its warnings (half that size, odd metadata) help no user: hidden."""
+    before = Image.MAX_IMAGE_PIXELS
+    if max_pixels is not None:
+        Image.MAX_IMAGE_PIXELS = max_pixels / 2
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+# Showing
+
+def mask_image(labels: np.ndarray) -> Image.Image:
+    """(H, W) ids -> indexed picture. All 256 colours stay attached: with fewer, Pillow packs the PNG into fewer bits, and larger
+    ids change silently."""
+    image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
+    image.putpalette(PALETTE.tobytes())                                     # L becomes P
+    return image
+
+
+def overlay(image: Image.Image, labels: np.ndarray, classes) -> Image.Image:
+    """The picture tinted by its labels, regions outlined, with the class names below (pale: found nowhere). Small pictures are
+    drawn enlarged, very large ones shrunk; the background keeps its own colours."""
+    short, long = sorted(image.size)
+    scale = min(max(1, math.ceil(384 / short)), max(1, 2048 // long), 2048 / long)
+    size = [max(1, round(s * scale)) for s in image.size]
+    picture = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    mask = mask_image(labels).resize(size, Image.Resampling.NEAREST)
+    tinted = Image.blend(picture, mask.convert("RGB"), 0.55)
+    tinted = Image.composite(tinted, picture, Image.fromarray(np.asarray(mask) > 0))
+    tinted.paste("white", mask=outlines(np.asarray(mask), width=1 + min(size) // 400))
+
+    bar = legend(classes, set(np.unique(labels).tolist()), size[0], text_size=max(15, round(sum(size) / 55)))
+    page = Image.new("RGB", (max(size[0], bar.width), size[1] + bar.height), "white")
+    page.paste(tinted, ((page.width - size[0]) // 2, 0))
+    page.paste(bar, (0, size[1]))
+    return page
+
+
+def outlines(ids: np.ndarray, width: int) -> Image.Image:
+    """Soft lines, about `width` pixels wide, where neighbours carry different ids."""
+    edge = np.zeros(ids.shape, np.uint8)
+    edge[:, 1:] |= (ids[:, 1:] != ids[:, :-1]).view(np.uint8)
+    edge[1:] |= (ids[1:] != ids[:-1]).view(np.uint8)
+    line = Image.fromarray(edge * 255).filter(ImageFilter.MaxFilter(2 * (width // 2) + 1))
+    return ImageChops.lighter(line.filter(ImageFilter.GaussianBlur(0.7)), line.point(lambda v: v * 0.6))
+
+
+def legend(classes, present, width, text_size) -> Image.Image:
+    """A white bar with a swatch and the name of each class, wrapped to `width` (wider only if one name needs it)."""
+    font, gap = ImageFont.load_default(text_size), text_size // 2
+    row, rows, x = round(text_size * 1.7), 0, gap
+    places = []
+    for name in classes:
+        length = math.ceil(row * 0.75 + font.getlength(name) + 2 * gap)
+        if x > gap and x + length > width:
+            x, rows = gap, rows + 1
+        places.append((x, gap + rows * row))
+        x, width = x + length, max(width, gap + length)
+    bar = Image.new("RGB", (width, (rows + 1) * row + 2 * gap), "white")
+    draw = ImageDraw.Draw(bar)
+    for i, (name, (x, y)) in enumerate(zip(classes, places), start=1):
+        middle, half = y + row // 2, round(text_size * 0.45)
+        colour, ink = [(tuple(PALETTE[i]), (30, 30, 34)), ((225, 225, 228), (165, 165, 170))][i not in present]
+        draw.rounded_rectangle((x, middle - half, x + 2 * half, middle + half), radius=half // 2, fill=colour)
+        draw.text((x + 2 * half + gap * 0.8, middle), name, fill=ink, font=font, anchor="lm")
+    return bar
+
+
+# Writing
+
+def write(path, save) -> None:
+    """save(file) fills a temporary file beside `path`, which then takes its name: nobody meets half a file. Makes folders."""
+    path = Path(path)
+    temp = path.with_name(f".{os.urandom(6).hex()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        special = path.exists() and not path.is_file()                      # a pipe or /dev/null must not be replaced
+        with open(path if special else temp, "wb" if special else "xb") as file:
+            save(file)
+        if not special:
+            os.replace(temp, path)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be written ({e.strerror or e}); choose another place with -o, or make room") from e
+    finally:
+        with suppress(OSError):                                             # nothing left to remove when all went well
+            temp.unlink()
+
+
+def write_png(path, image: Image.Image) -> None:
+    write(path, lambda file: image.save(file, "PNG"))

@@ -1,0 +1,105 @@
+"""The dual prompt: P paints, P' is only looked up.
+
+    P  = "<caption> ; <class 1>, <class 2>, ..."    its keys and values drive the picture through the UNet, as any prompt does
+    P' = "<class 1>, <class 2>, ..."                meets the picture's queries once, by its keys:  C' = softmax(Q K'^T / sqrt(d))
+
+P' has no values and no way into the picture (FA-Seg release: StoredAttnClassPromptsProcessor). So it costs one matrix product,
+and a class list longer than 77 tokens is simply split over several P' without another UNet pass.
+"""
+import warnings
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+
+
+class Lookup(NamedTuple):
+    """Prompts and the names in them: states (G, T, c) of G prompts; spans: per class (prompt, token indices of its name)."""
+    states: Tensor
+    spans: list[tuple[int, list[int]] | None]
+
+
+def clean_classes(classes) -> tuple[str, ...]:
+    """Names with blanks tidied. Raises InputError for no class, an empty or a repeated one, or more than a uint8 can number."""
+    if isinstance(classes, str):
+        classes = classes.split(",")
+    names = tuple(" ".join(str(c).split()) for c in classes)
+    if not names:
+        raise InputError("no class to look for; give at least one name, such as: cat dog grass")
+    if not all(names):
+        raise InputError(f"class {names.index('') + 1} of {len(names)} is empty; give every class a name")
+    seen = {}
+    for name in names:
+        if name.casefold() in seen:
+            raise InputError(f"class {name!r} is given twice; name every class once")
+        seen[name.casefold()] = name
+    if len(names) > 254:
+        raise InputError(f"{len(names)} classes; a mask holds at most 254 (0 is background, 255 is kept free)")
+    return names
+
+
+def find_spans(ids: list[int], names: list[list[int]]) -> list[list[int] | None]:
+    """Where each name's pieces stand among the ids of a prompt: token indices per name, None where it is not there.
+
+    Longest names first, and no token twice, so that "dog" is not found inside "hot dog". ids: the whole prompt, start token included.
+    """
+    taken, spans = set(), [None] * len(names)
+    for i in sorted(range(len(names)), key=lambda i: -len(names[i])):
+        n = len(names[i])
+        for start in range(1, len(ids) - n + 1):
+            span = range(start, start + n)
+            if ids[start:start + n] == names[i] and taken.isdisjoint(span):
+                spans[i] = list(span)
+                taken.update(span)
+                break
+    return spans
+
+
+def class_prompts(text, classes: tuple[str, ...], alone=False) -> Lookup:
+    """P' for these classes: as few prompts as hold all names, or with `alone` one prompt per class.
+
+    Alone, no name can leak into the next through the causal text encoder; both cost no UNet pass (`alone` is ours, not the paper's).
+    """
+    room, comma = text.config.tokens - 2, text.pieces(",")
+    names = [text.pieces(c) for c in classes]
+    groups = []                                                             # indices of the classes in each prompt
+    used = room + 1
+    for i, pieces in enumerate(names):
+        if len(pieces) > room:
+            raise InputError(f"class {classes[i][:40]!r}... is {len(pieces)} tokens long; a prompt holds {room}")
+        if alone or used + len(comma) + len(pieces) > room:
+            groups.append([])
+            used = -len(comma)
+        groups[-1].append(i)
+        used += len(comma) + len(pieces)
+    rows, spans = [], [None] * len(classes)
+    for g, group in enumerate(groups):
+        pieces = list(names[group[0]])
+        for i in group[1:]:
+            pieces += comma + names[i]
+        rows.append(text.ids(pieces))
+        for i, span in zip(group, find_spans(rows[-1].tolist(), [names[i] for i in group])):
+            spans[i] = (g, span)
+    return Lookup(text.states(torch.stack(rows)), spans)
+
+
+def image_prompt(text, classes: tuple[str, ...], caption: str | None = None) -> Lookup:
+    """P, and where the names stand in it (needed only to look them up in P itself, the single-prompt ablation).
+
+    What does not fit into T tokens is cut off, with a warning if it is the caption's fault.
+    """
+    pieces = text.pieces(f"{caption} ; {', '.join(classes)}" if caption else ", ".join(classes))
+    if caption and len(pieces) > text.config.tokens - 2:
+        warnings.warn(f"caption and classes make {len(pieces)} tokens; the picture is seen under the first {text.config.tokens - 2} of them")
+    ids = text.ids(pieces)
+    spans = find_spans(ids.tolist(), [text.pieces(c) for c in classes])
+    return Lookup(text.states(ids[None]), [span and (0, span) for span in spans])
+
+
+def class_maps(cross: Tensor, lookup: Lookup) -> Tensor:
+    """(B, G, N, T) cross-attention -> (B, N, K): the mean over the tokens of each class's name."""
+    if None in lookup.spans:
+        raise InputError("the prompt is too long to hold every class name; use the dual prompt (dual=True) or fewer classes")
+    return torch.stack([cross[:, g, :, tokens].mean(-1) for g, tokens in lookup.spans], dim=-1)

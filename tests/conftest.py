@@ -1,0 +1,80 @@
+"""Small random models with SD 1.5's block structure, made by the authorities themselves (diffusers, transformers)."""
+import gzip
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")                  # no test but test_download may ask a network for anything
+
+
+def pytest_addoption(parser):
+    parser.addoption("--run-slow", action="store_true", help="also run the tests at SD 1.5's real sizes")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--run-slow"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="needs --run-slow: minutes and gigabytes"))
+
+
+@pytest.fixture(scope="session")
+def clip_vocabulary(tmp_path_factory):
+    """Folder with CLIP's own vocab.json and merges.txt, made from the vocabulary inside the open_clip_torch wheel."""
+    spec = importlib.util.find_spec("open_clip")
+    if spec is None:
+        pytest.skip("needs CLIP's vocabulary: pip install --no-deps open_clip_torch")
+    lines = gzip.open(Path(spec.origin).parent / "bpe_simple_vocab_16e6.txt.gz", "rt", encoding="utf-8").read().split("\n")
+    merges = lines[1:49152 - 256 - 2 + 1]
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
+    tokens = [*letters, *(c + "</w>" for c in letters), *("".join(m.split()) for m in merges), "<|startoftext|>", "<|endoftext|>"]
+    folder = tmp_path_factory.mktemp("clip")
+    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
+    return folder
+
+
+def make_diffusers(widths=(32, 64, 96, 96), context=32, heads=4, groups=8, vae_widths=(16, 32, 48, 48), text_layers=2, text_heads=4,
+                   text_mlp=64, vae_groups=8, seed=0, **text):
+    """(UNet2DConditionModel, AutoencoderKL, CLIPTextModel) in SD 1.5's plan with random weights."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+    torch.manual_seed(seed)
+    unet = UNet2DConditionModel(sample_size=64, block_out_channels=widths, cross_attention_dim=context, attention_head_dim=heads,
+                                norm_num_groups=groups)
+    n = len(vae_widths)
+    vae = AutoencoderKL(block_out_channels=vae_widths, layers_per_block=2, norm_num_groups=vae_groups, latent_channels=4,
+                        down_block_types=("DownEncoderBlock2D",) * n, up_block_types=("UpDecoderBlock2D",) * n, scaling_factor=0.18215)
+    clip = CLIPTextModel(CLIPTextConfig(**dict(vocab_size=49408, hidden_size=context, intermediate_size=text_mlp, num_hidden_layers=text_layers,
+                                               num_attention_heads=text_heads, hidden_act="quick_gelu", bos_token_id=49406,
+                                               eos_token_id=49407, pad_token_id=49407) | text))
+    return unet.eval(), vae.eval(), clip.eval()
+
+
+def save_folder(folder, models, vocabulary, **options):
+    for name, model in zip(("unet", "vae", "text_encoder"), models):
+        model.save_pretrained(folder / name, **options)
+    (folder / "tokenizer").mkdir()
+    for name in ("vocab.json", "merges.txt"):
+        (folder / "tokenizer" / name).write_bytes((vocabulary / name).read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def authority():
+    return make_diffusers()
+
+
+@pytest.fixture(scope="session")
+def folder(authority, clip_vocabulary, tmp_path_factory):
+    return save_folder(tmp_path_factory.mktemp("sd"), authority, clip_vocabulary)
+
+
+def relative_error(ours, theirs):
+    """Largest error over the standard deviation of the authority's output."""
+    return ((ours.double() - theirs.double()).abs().max() / theirs.double().std()).item()

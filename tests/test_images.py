@@ -1,0 +1,289 @@
+"""Pictures as they come from phones, browsers and scanners; masks that keep their ids; files that are whole or absent."""
+import errno
+import os
+import shutil
+import struct
+import subprocess
+import threading
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minifaseg.errors import InputError
+from minifaseg.images import PALETTE, mask_image, open_image, overlay, write, write_png
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def refused(source, *words, **options):
+    """The refusal's text: one line that names the file and says these words."""
+    with pytest.raises(InputError) as e:
+        open_image(source, **options)
+    text = str(e.value)
+    assert "\n" not in text and ("standard input" if isinstance(source, bytes) else str(source)) in text
+    for word in words:
+        assert word in text, text
+    return text
+
+
+def noise(size=(64, 48), seed=0):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8))
+
+
+# Reading
+
+# EXIF 2.3, table of tag 274: the visual sides that row 0 and column 0 of the stored picture belong to
+SIDES = {1: "top left", 2: "top right", 3: "bottom right", 4: "bottom left",
+         5: "left top", 6: "right top", 7: "right bottom", 8: "left bottom"}
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("orientation", SIDES)
+def test_every_exif_orientation_comes_out_upright(tmp_path, orientation, suffix):
+    blocks = np.array([[RED, GREEN, BLUE], [WHITE, (0, 0, 0), RED]], np.uint8)
+    upright = blocks.repeat(16, 0).repeat(16, 1)                            # (32, 48, 3)
+    row, column = SIDES[orientation].split()
+    stored = upright.transpose(1, 0, 2) if row in ("left", "right") else upright
+    stored = stored[::-1] if row in ("bottom", "right") else stored
+    stored = stored[:, ::-1] if column in ("bottom", "right") else stored
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = tmp_path / f"x.{suffix}"
+    options = {"quality": 100, "subsampling": 0} if suffix == "jpg" else {}
+    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif, **options)
+
+    picture = open_image(path)
+    assert picture.size == (48, 32)
+    assert np.abs(np.asarray(picture, int)[8::16, 8::16] - upright[8::16, 8::16]).max() < 8
+
+
+@pytest.mark.parametrize("suffix, kind", [("png", "<u2"), ("tif", "<u2"), ("tif", ">u2"), ("tif", "<i4")])
+def test_16_bits_are_scaled_not_clipped(tmp_path, suffix, kind):
+    values = np.array([[0, 257, 10000, 32896, 65535]])
+    Image.fromarray(values.astype(kind)).save(tmp_path / f"x.{suffix}")
+    assert np.asarray(open_image(tmp_path / f"x.{suffix}"))[0, :, 1].tolist() == [0, 1, 39, 128, 255]
+
+
+def test_floating_point_pictures_are_refused(tmp_path):
+    Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "x.tif")
+    refused(tmp_path / "x.tif", "floating-point", "8-bit")
+
+
+def test_cmyk_jpeg(tmp_path):
+    Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "x.jpg", quality=100)
+    assert np.abs(np.asarray(open_image(tmp_path / "x.jpg"), int) - RED).max() < 8
+
+
+def test_transparency_shows_white_not_the_hidden_colour(tmp_path):
+    rgba = np.array([[(255, 0, 0, 0), (255, 0, 0, 255), (0, 0, 0, 128)]], np.uint8)
+    Image.fromarray(rgba).save(tmp_path / "rgba.png")
+    assert np.asarray(open_image(tmp_path / "rgba.png"))[0].tolist() == [[255, 255, 255], [255, 0, 0], [127, 127, 127]]
+
+    Image.fromarray(np.array([[(0, 0), (0, 255), (90, 255)]], np.uint8), "LA").save(tmp_path / "la.png")
+    assert np.asarray(open_image(tmp_path / "la.png"))[0].tolist() == [[255] * 3, [0] * 3, [90] * 3]
+
+    palette = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
+    palette.putpalette([*RED, *GREEN, *BLUE])
+    palette.save(tmp_path / "p.png", transparency=1)
+    assert np.asarray(open_image(tmp_path / "p.png"))[0].tolist() == [[*RED], [*WHITE], [*BLUE]]
+
+    Image.fromarray(np.array([[(9, 9, 9), RED]], np.uint8)).save(tmp_path / "key.png", transparency=(9, 9, 9))
+    assert np.asarray(open_image(tmp_path / "key.png"))[0].tolist() == [[*WHITE], [*RED]]
+
+
+def test_one_bit_and_grey(tmp_path):
+    bits = np.array([[True, False, True]])
+    Image.fromarray(bits).save(tmp_path / "x.png")
+    assert np.asarray(open_image(tmp_path / "x.png"))[0].tolist() == [[255] * 3, [0] * 3, [255] * 3]
+    Image.new("L", (3, 2), 77).save(tmp_path / "y.png")
+    grey = open_image(tmp_path / "y.png")
+    assert grey.mode == "RGB" and grey.getpixel((0, 0)) == (77, 77, 77)
+
+
+@pytest.mark.parametrize("suffix, options", [("gif", {}), ("webp", {"lossless": True}), ("tif", {}), ("png", {})])
+def test_of_an_animation_the_first_frame_with_a_warning(tmp_path, suffix, options):
+    frames = [Image.new("RGB", (20, 10), c) for c in (RED, GREEN, BLUE)]
+    frames[0].save(tmp_path / f"x.{suffix}", save_all=True, append_images=frames[1:], **options)
+    with pytest.warns(UserWarning, match=rf"x\.{suffix}: 3 frames"):
+        picture = open_image(tmp_path / f"x.{suffix}")
+    assert picture.size == (20, 10) and picture.getpixel((5, 5)) == RED
+
+
+def test_ordinary_pictures_do_not_warn_and_bytes_are_read_too(tmp_path):
+    noise().save(tmp_path / "x.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        a, b = open_image(tmp_path / "x.png"), open_image((tmp_path / "x.png").read_bytes())
+    assert a.tobytes() == b.tobytes() == noise().tobytes()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "webp", "bmp"])
+@pytest.mark.parametrize("keep", [0.3, 0.8])
+def test_truncated_files(tmp_path, suffix, keep):
+    path = tmp_path / f"x.{suffix}"
+    noise().save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:int(keep * len(data))])
+    refused(path, "again")
+
+
+def test_what_is_not_a_picture(tmp_path):
+    for name, data, word in (("page.jpg", b"\n<!DOCTYPE html><html>404</html>", "web page"),
+                             ("lfs.png", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git-lfs"),
+                             ("notes.png", b"just some notes", "not a picture"), ("empty.jpg", b"", "0 bytes")):
+        (tmp_path / name).write_bytes(data)
+        refused(tmp_path / name, word)
+    refused(b"", "0 bytes")
+    refused(b"\xff\xd8\xff no picture at all", "picture")
+    refused(tmp_path, "folder")
+    refused(tmp_path / "nowhere.jpg", "no such file")
+    refused(str(tmp_path / ("x" * 300 + ".jpg")), "cannot be read")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_unreadable(tmp_path):
+    noise().save(tmp_path / "x.png")
+    (tmp_path / "x.png").chmod(0)
+    refused(tmp_path / "x.png", "permissions")
+
+
+def png_header(width, height):
+    chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IEND", b"")
+
+
+def test_decompression_bombs(tmp_path):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_header(20000, 20000))
+    refused(path, "400000000 pixels", "--max-pixels")
+    noise((40, 25)).save(path)
+    before = Image.MAX_IMAGE_PIXELS
+    refused(path, "1000 pixels", max_pixels=999)
+    assert open_image(path, max_pixels=1000).size == (40, 25)
+    assert Image.MAX_IMAGE_PIXELS == before
+
+
+# Showing
+
+def test_voc_colours():
+    known = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 15: (192, 128, 128), 20: (0, 64, 128), 255: (224, 224, 192)}
+    assert {i: tuple(PALETTE[i].tolist()) for i in known} == known
+    assert len({tuple(c) for c in PALETTE}) == 256
+
+
+@pytest.mark.parametrize("ids", [[0], [0, 1], [0, 1, 255], [0, 3, 17, 254, 255], range(256)])
+def test_mask_files_keep_every_id(tmp_path, ids):
+    labels = np.resize(np.array(ids, np.uint8), (20, 31))
+    write_png(tmp_path / "m.png", mask_image(labels))
+    assert (tmp_path / "m.png").read_bytes()[24] == 8                       # bits per pixel in the PNG header
+    back = Image.open(tmp_path / "m.png")
+    assert back.mode == "P" and (np.asarray(back) == labels).all()
+    assert (np.reshape(back.getpalette(), (-1, 3)) == PALETTE).all()
+    assert (np.asarray(back.convert("RGB")) == PALETTE[labels]).all()
+
+
+def test_overlay_tints_classes_and_leaves_the_background():
+    picture, labels = noise((500, 400)), np.zeros((400, 500), np.uint8)
+    labels[:, :250] = 1
+    page = np.asarray(overlay(picture, labels, ["cat", "dog"]), int)
+    before = np.asarray(picture, int)
+    assert page.shape[1] == 500 and page.shape[0] > 420
+    assert (page[:400, 255:] == before[:, 255:]).all()
+    assert np.abs(page[:400, :245] - (0.45 * before[:, :245] + 0.55 * PALETTE[1])).max() <= 1
+    assert page[:400, 248:252].mean() > 160                                 # the light line between the two
+    colours = {tuple(c) for c in page[400:].reshape(-1, 3).tolist()}
+    assert (128, 0, 0) in colours and (0, 128, 0) not in colours            # the dog is nowhere, so its swatch is pale
+
+
+def test_the_legend_shows_every_class():
+    labels = np.arange(128 * 128).reshape(128, 128).astype(np.uint8) % 31
+    page = np.asarray(overlay(noise((128, 128)), labels, [f"class {i}" for i in range(1, 31)]))
+    assert page.shape[1] == 384
+    bar = {tuple(c) for c in page[384:].reshape(-1, 3).tolist()}
+    assert all(tuple(PALETTE[i].tolist()) in bar for i in range(1, 31))
+
+
+@pytest.mark.parametrize("size, low, high", [((128, 128), 384, 600), ((1, 1), 384, 3000), ((1, 3000), 100, 2400),
+                                             ((3000, 1), 20, 2400), ((2600, 1500), 1100, 2400)])
+def test_overlays_are_neither_tiny_nor_huge(size, low, high):
+    page = overlay(Image.new("RGB", size), np.ones(size[::-1], np.uint8), ["a rather long name for such a small thing"])
+    assert low <= min(page.size) and max(page.size) <= high
+
+
+# Writing
+
+def fill_halfway(error):
+    def save(file):
+        file.write(b"half")
+        raise error
+    return save
+
+
+def test_write_replaces_only_when_done(tmp_path):
+    path = tmp_path / "new" / "x.png"
+    write(path, lambda file: file.write(b"old"))
+    write(path, lambda file: file.write(b"new"))
+    assert path.read_bytes() == b"new" and os.listdir(path.parent) == ["x.png"]
+    if os.name == "posix":
+        mask = os.umask(0)
+        os.umask(mask)
+        assert path.stat().st_mode & 0o777 == 0o666 & ~mask                 # as any other file, not 0600
+
+
+@pytest.mark.parametrize("error, seen", [(OSError(errno.ENOSPC, "No space left on device"), InputError),
+                                         (KeyboardInterrupt(), KeyboardInterrupt), (ZeroDivisionError(), ZeroDivisionError)])
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path, error, seen):
+    path = tmp_path / "x.png"
+    path.write_bytes(b"old")
+    with pytest.raises(seen) as e:
+        write(path, fill_halfway(error))
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["x.png"]
+    if seen is InputError:
+        assert str(path) in str(e.value) and "No space left" in str(e.value)
+
+
+def test_a_file_too_large_for_the_system(tmp_path):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))            # the kernel then refuses byte 4097 of any file
+    try:
+        with pytest.raises(InputError, match="cannot be written"):
+            write_png(tmp_path / "x.png", noise())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk(tmp_path):
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", tmp_path]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        with pytest.raises(InputError, match="No space left"):
+            write_png(tmp_path / "x.png", noise((200, 200)))
+        assert os.listdir(tmp_path) == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path / "folder.png", tmp_path / "file" / "x.png"):
+        with pytest.raises(InputError, match="cannot be written"):
+            write_png(path, noise())
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder.png"] and os.listdir(tmp_path / "folder.png") == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_written_to_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()), daemon=True)
+    got = []
+    reader.start()
+    write(tmp_path / "pipe", lambda file: file.write(b"mask"))
+    reader.join(10)
+    assert got == [b"mask"] and (tmp_path / "pipe").is_fifo() and os.listdir(tmp_path) == ["pipe"]
