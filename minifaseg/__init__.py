@@ -16,6 +16,7 @@ from .errors import InputError
 __version__ = "0.1.0"
 __all__ = ["METHODS", "InputError", "Result", "clean_classes", "label", "load", "make_method", "segment"]
 
+LABEL_NUMBERS = 64 << 20                                   # scores up-sampled at a time: 256 MiB
 METHODS = {"faseg": ("minifaseg.faseg", "FASeg")}         # name -> (module, its dataclass of numbers with capture() and scores())
 
 
@@ -36,8 +37,8 @@ class Result:
 
 
 def load(weights="auto", device="auto", dtype=None):
-    """The model of a .safetensors file, a diffusers folder, "sd15", "cartoon" or "auto"; see checkpoint.load."""
-    from .checkpoint import load
+    """The model of a .safetensors file, a diffusers folder, "sd15", "cartoon" or "auto"; see model.load."""
+    from .model import load
     return load(weights, device, dtype)
 
 
@@ -81,7 +82,7 @@ def label(grid_scores, size, threshold):
     the threshold. Classes are upsampled a few at a time, so that 254 of them on a large picture stay small."""
     import torch
     from .faseg import upsample
-    some = max(1, (64 << 20) // (size[0] * size[1]))
+    some = max(1, LABEL_NUMBERS // (size[0] * size[1]))
     best, labels = torch.full(size[::-1], float(threshold)), torch.zeros(size[::-1], dtype=torch.uint8)
     for i in range(0, len(grid_scores), some):
         score, k = upsample(grid_scores[i:i + some], size).cpu().max(0)

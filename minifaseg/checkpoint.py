@@ -7,72 +7,23 @@ Files are memory-mapped: a tensor is read when its network is built, and the VAE
 import json
 import os
 import struct
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from . import names
 from .errors import InputError
+from .hub import FOLDER, cached_file
 from .text import Text, TextConfig, make_tokenizer, read_tokenizer
 from .unet import UNet, UNetConfig
 from .vae import VAE, VAEConfig
 
-REPO, REVISION = "stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
-CARTOON = Path(__file__).parent / "cartoon" / "cartoon.safetensors"
 PREFIX = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text": "cond_stage_model.transformer.text_model."}
-FOLDER = {"unet": "unet/diffusion_pytorch_model", "vae": "vae/diffusion_pytorch_model", "text": "text_encoder/model"}
 DECODER = ("decoder.", "post_quant_conv.")
 NOT_A_NETWORK = ("model_ema.", "betas", "alphas_cumprod", "sqrt_", "log_one_minus_", "posterior_")      # a single file's schedule
 FIRST_FEW = 4
-
-
-@dataclass
-class Model:
-    """The three networks on one device, with where they came from and what the file says of itself (`notes`)."""
-    unet: UNet
-    vae: VAE
-    text: Text
-    checkpoint: "Checkpoint"
-    notes: dict = field(default_factory=dict)
-
-    @property
-    def source(self) -> str:
-        return "the built-in cartoon model" if self.checkpoint.path == CARTOON else str(self.checkpoint.path)
-
-    @property
-    def is_cartoon(self) -> bool:
-        return self.text.words is not None
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.unet.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return next(self.unet.parameters()).dtype
-
-    @property
-    def side(self) -> int:
-        """Pixels of the square that a picture is resized to: 512 for SD 1.5, 128 for the cartoon model."""
-        return self.notes.get("side", 512)
-
-    def pixels(self, image) -> torch.Tensor:
-        """RGB picture -> (1, 3, side, side) in [-1, 1] on the model's device; bicubic, the aspect ratio is lost, as in the release."""
-        x = torch.from_numpy(np.array(image.convert("RGB").resize((self.side, self.side), Image.BICUBIC)))
-        return (x.permute(2, 0, 1)[None].float() / 127.5 - 1).to(self.device, self.dtype)
-
-    @torch.no_grad()
-    def decode(self, z):
-        """Latents to pictures; reads the decoder from the checkpoint the first time."""
-        if not hasattr(self.vae, "decoder"):
-            self.vae = self.checkpoint.vae(decoder=True, dtype=self.dtype).to(self.device).eval().requires_grad_(False)
-        return self.vae.decode(z)
 
 
 # ---- one checkpoint on disk ---------------------------------------------------------------------------------------------------------
@@ -90,7 +41,7 @@ class Checkpoint:
 
     def _open_single(self):
         self.layout, file = "single", open_file(self.path)
-        self.metadata = json.loads((file.metadata() or {}).get("minifaseg", "{}"))
+        self.metadata = read_json(self.path, (file.metadata() or {}).get("minifaseg", "{}"))
         self.keys, surplus = {"unet": {}, "vae": {}, "text": {}}, []
         for key in file.keys():
             part = next((p for p, prefix in PREFIX.items() if key.startswith(prefix)), None)
@@ -103,7 +54,9 @@ class Checkpoint:
         self._drop_position_ids()
 
     def _open_folder(self, half):
-        self.layout, self.metadata, self.keys = "folder", {}, {}
+        self.layout, self.keys = "folder", {}
+        notes = self.path / "minifaseg.json"                          # what a single file has in its metadata (weights.py convert)
+        self.metadata = read_json(notes, notes.read_text(encoding="utf-8")) if notes.is_file() else {}
         translate = {"unet": names.unet_from_diffusers, "vae": names.vae_from_diffusers,
                      "text": lambda keys: {k: names.text_key(k) for k in keys}}
         for part, stem in FOLDER.items():
@@ -129,10 +82,7 @@ class Checkpoint:
         path = self.path / Path(FOLDER[part]).parent / "config.json"
         if not path.is_file():
             return {}
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as e:
-            raise InputError(f"{path}: not valid JSON ({e})") from None
+        config = read_json(path, path.read_text(encoding="utf-8", errors="replace"))
         pick = {"unet": {"heads": ("num_attention_heads", "attention_head_dim"), "groups": ("norm_num_groups",)},     # sic: for SD 1.x
                 "vae": {"groups": ("norm_num_groups",), "scaling": ("scaling_factor",)},                              # "head_dim" holds
                 "text": {"heads": ("num_attention_heads",)}}[part]                                                    # the head count
@@ -250,6 +200,16 @@ def open_file(path):
         raise InputError(f"{path}: {diagnose(path, e)}") from None
 
 
+def read_json(path, text) -> dict:
+    try:
+        content = json.loads(text)
+    except ValueError as e:
+        raise InputError(f"{path}: not valid JSON ({e}); download it again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: JSON, but not an object; download it again")
+    return content
+
+
 def diagnose(path, error):
     try:
         size = os.path.getsize(path)
@@ -308,76 +268,3 @@ def write_single(path, states: dict[str, dict[str, torch.Tensor]], notes: dict |
         raise InputError(f"{path}: cannot be written ({one_line(e)})") from None
     finally:
         part.unlink(missing_ok=True)
-
-
-# ---- finding weights ------------------------------------------------------------------------------------------------------------------
-def hub_files(half=False):
-    """The files of the SD 1.5 repository that this package reads."""
-    variant = ".fp16" if half else ""
-    return ["unet/config.json", "vae/config.json", "text_encoder/config.json", "tokenizer/vocab.json", "tokenizer/merges.txt",
-            *(f"{stem}{variant}.safetensors" for stem in FOLDER.values())]
-
-
-def cached_file(name) -> Path | None:
-    """A file of the SD 1.5 repository in the hub cache, at the pinned revision or whatever `main` was; no network."""
-    from huggingface_hub import try_to_load_from_cache
-    for revision in (REVISION, "main"):
-        path = try_to_load_from_cache(REPO, name, revision=revision)
-        if isinstance(path, str):
-            return Path(path)
-    return None
-
-
-def cached_sd15() -> Path | None:
-    for half in (False, True):
-        paths = [cached_file(name) for name in hub_files(half)]
-        if all(paths) and len({p.parent.parent for p in paths}) == 1:
-            return paths[0].parent.parent
-    return None
-
-
-def find(weights="auto") -> Path:
-    """A path, "sd15", "cartoon", or "auto": $MINIFASEG_WEIGHTS, else SD 1.5 in the hub cache, else the cartoon model."""
-    if weights == "auto":
-        if os.environ.get("MINIFASEG_WEIGHTS"):
-            return find(os.environ["MINIFASEG_WEIGHTS"])
-        return cached_sd15() or CARTOON
-    if weights == "sd15":
-        found = cached_sd15()
-        if not found:
-            raise InputError("sd15: Stable Diffusion 1.5 is not in the hub cache; fetch it once with: python weights.py download")
-        return found
-    return CARTOON if weights == "cartoon" else Path(weights)
-
-
-def pick_device(device="auto") -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(1, device=chosen)
-        return chosen
-    except (RuntimeError, AssertionError) as e:
-        raise InputError(f"device {device!r} cannot be used here ({one_line(e)[:100]}); try --device auto") from None
-
-
-def load(weights="auto", device="auto", dtype=None) -> Model:
-    """The model of a .safetensors file, a diffusers folder, "sd15", "cartoon" or "auto" (see `find`).
-
-    device: "auto" (cuda, else mps, else cpu), or any torch device. dtype: "float32" (the default on CPU and MPS), "float16" (the
-    default on CUDA), "bfloat16", or a torch dtype. Raises InputError, with what to do, for anything wrong.
-    """
-    device = pick_device(device)
-    if dtype is None:
-        dtype = torch.float16 if device.type == "cuda" else torch.float32
-    elif isinstance(dtype, str):
-        if dtype not in ("float32", "float16", "bfloat16", "float64"):
-            raise InputError(f"dtype {dtype!r}: use float32, float16 or bfloat16")
-        dtype = getattr(torch, dtype)
-    if dtype == torch.float16 and device.type == "cpu":
-        raise InputError("float16 does not run on a CPU; use float32 or bfloat16")
-    file = Checkpoint(find(weights), half=dtype in (torch.float16, torch.bfloat16))
-    parts = {"unet": file.unet(dtype), "vae": file.vae(dtype=dtype), "text": file.text(dtype)}
-    for net in parts.values():
-        net.to(device).eval().requires_grad_(False)
-    return Model(**parts, checkpoint=file, notes=file.metadata)

@@ -47,6 +47,10 @@ def make_diffusers(widths=(32, 64, 96, 96), context=32, heads=4, groups=8, vae_w
     torch.manual_seed(seed)
     unet = UNet2DConditionModel(sample_size=64, block_out_channels=widths, cross_attention_dim=context, attention_head_dim=heads,
                                 norm_num_groups=groups)
+    with torch.no_grad():                                     # random attention is nearly uniform; make it choose
+        for name, p in unet.named_parameters():
+            if ".to_q." in name or ".to_k." in name:
+                p *= 4
     n = len(vae_widths)
     vae = AutoencoderKL(block_out_channels=vae_widths, layers_per_block=2, norm_num_groups=vae_groups, latent_channels=4,
                         down_block_types=("DownEncoderBlock2D",) * n, up_block_types=("UpDecoderBlock2D",) * n, scaling_factor=0.18215)

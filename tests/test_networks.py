@@ -7,7 +7,8 @@ from safetensors.torch import load_file, save_file
 
 from conftest import make_diffusers, relative_error, save_folder
 from minifaseg import InputError
-from minifaseg.checkpoint import Checkpoint, load, write_single
+from minifaseg.checkpoint import Checkpoint, write_single
+from minifaseg.model import load
 from minifaseg.unet import UNet, UNetConfig
 from minifaseg.vae import VAE, VAEConfig
 

@@ -81,6 +81,15 @@ def tune(model, seeds, rounds=2):
     return best | {"threshold": round(threshold, 2)}
 
 
+def report(model, seeds):
+    """Lines of text: mIoU from cross-attention alone to full FA-Seg, then the IoU of every class."""
+    for name, numbers in STEPS.items():
+        score, matrix = miou(model, seeds, **numbers)
+        yield f"{name:24s} mIoU {score:.3f}   pixel accuracy {np.diag(matrix).sum() / matrix.sum():.3f}"
+    for name, value in zip(("background", *CLASSES), iou(matrix)):
+        yield f"    {name:12s} {value:.3f}"
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--weights", default="cartoon")
@@ -92,11 +101,8 @@ def main():
     if a.tune:
         print(json.dumps(tune(model, span(a.tune))))
         return
-    for name, numbers in STEPS.items():
-        score, matrix = miou(model, span(a.seeds), **numbers)
-        print(f"{name:24s} mIoU {score:.3f}   pixel accuracy {np.diag(matrix).sum() / matrix.sum():.3f}", flush=True)
-    for name, value in zip(("background", *CLASSES), iou(matrix)):
-        print(f"    {name:12s} {value:.3f}")
+    for line in report(model, span(a.seeds)):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,314 @@
+"""The command line, end to end on painted scenes with the cartoon model."""
+import functools
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minifaseg
+from minifaseg.__main__ import main
+from minifaseg.cartoon.painter import paint
+from minifaseg.images import PALETTE
+
+SCENE = paint(7)
+CLASSES = list(SCENE.classes)
+CARTOON = ["--weights", "cartoon", "--device", "cpu"]
+ENV = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(minifaseg.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])}
+load_once = functools.cache(minifaseg.load)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Every test runs in an empty folder with one painted picture, x.png; the model stays loaded from test to test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(minifaseg, "load", load_once)
+    SCENE.image.save("x.png")
+
+
+@pytest.fixture
+def run(capsys):
+    """run("x.png", "cat") -> (exit code, stdout, stderr); none leaves a temporary file."""
+    def run(*arguments):
+        try:
+            code = main([*CARTOON, *arguments])
+        except SystemExit as e:                          # argparse's own
+            code = e.code
+        assert not list(Path().rglob(".*.tmp"))
+        return code, *capsys.readouterr()
+    return run
+
+
+def no_model(*arguments, **options):
+    raise AssertionError("the model was loaded although the request makes no sense")
+
+
+def process(*arguments, **options):
+    """The same as a process of its own, with a working Ctrl-C even where the test run ignores it."""
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); " \
+           "from minifaseg.__main__ import main; sys.exit(main())"
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            **options)
+
+
+def files():
+    return sorted(str(p) for p in Path().rglob("*") if p.is_file())
+
+
+# What it makes
+
+def test_one_picture(run):
+    code, out, err = run("x.png", *CLASSES)
+    assert code == 0 and files() == ["x.png", "x_mask.png", "x_overlay.png"]
+    mask = Image.open("x_mask.png")
+    labels = minifaseg.segment(SCENE.image, CLASSES, load_once("cartoon", device="cpu")).labels
+    assert mask.mode == "P" and (np.asarray(mask) == labels).all()
+    assert min(Image.open("x_overlay.png").size) >= 384
+    for i, name in enumerate(["background", *CLASSES]):
+        line = next(line for line in out.splitlines() if line.split()[:1] == [name])
+        assert line.split()[1] == f"{(labels == i).mean():.1%}"
+    assert "x_mask.png" in out and "x_overlay.png" in out
+    assert "cartoon" in err and "python weights.py download" in err and len(err.splitlines()) == 1
+
+
+def test_json_lines_and_scores(run):
+    paint(8, size=100).image.save("y.png")
+    code, out, err = run("x.png", "y.png", "--json", "--scores", "-o", "made/here", *CLASSES)
+    assert code == 0 and len(out.splitlines()) == 2
+    for line, size in zip(out.splitlines(), (128, 100)):
+        d = json.loads(line)
+        assert set(d) == {"schema", "image", "mask", "overlay", "scores", "size", "classes", "seconds", "device", "weights"}
+        assert d["schema"] == 1 and d["size"] == [size, size] and d["device"] == "cpu" and d["seconds"] > 0
+        ids, scores = np.asarray(Image.open(d["mask"])), np.load(d["scores"])
+        assert Path(d["mask"]).parent == Path(d["overlay"]).parent == Path("made/here") and Path(d["overlay"]).exists()
+        assert [c["name"] for c in d["classes"]] == CLASSES == scores["classes"].tolist()
+        for i, c in enumerate(d["classes"], 1):
+            assert c["id"] == i and c["color"] == PALETTE[i].tolist()
+            assert c["pixels"] == (ids == i).sum() and c["share"] == pytest.approx((ids == i).mean())
+        assert scores["scores"].shape == (len(CLASSES), size, size) and scores["scores"].dtype == np.float32
+        assert (scores["scores"].argmax(0) + 1 == ids)[ids > 0].all()
+
+
+def test_options_arrive(run):
+    def labels(*options):
+        code, out, err = run("x.png", *CLASSES, "-o", "a.png", "--force", *options)
+        assert code == 0, err
+        return np.asarray(Image.open("a.png"))
+
+    assert not labels("--threshold", "2").any() and labels("--threshold", "-1").all()
+    model, caption = load_once("cartoon", device="cpu"), "a cow on the floor"
+    for options, numbers in ((["--no-flip"], {"flip": False}), (["--caption", caption], {"caption": caption}),
+                             (["--seed", "5"], {"seed": 5}), (["--method", "faseg"], {})):
+        assert (labels(*options) == minifaseg.segment(SCENE.image, CLASSES, model, **numbers).labels).all()
+
+
+def test_stdin_to_stdout():
+    job = process(*CARTOON, "-", *CLASSES, "-o", "-", stdin=subprocess.PIPE)
+    out, err = job.communicate(Path("x.png").read_bytes())
+    assert job.returncode == 0 and files() == ["x.png"], err
+    labels = minifaseg.segment(SCENE.image, CLASSES, load_once("cartoon", device="cpu")).labels
+    assert (np.asarray(Image.open(io.BytesIO(out))) == labels).all()
+    assert b"background" in err and CLASSES[0].encode() in err
+
+
+def test_stdin_to_files(run, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path("x.png").read_bytes())))
+    assert run("-", *CLASSES)[0] == 0 and files() == ["stdin_mask.png", "stdin_overlay.png", "x.png"]
+
+
+# Which arguments are pictures
+
+def images_of(out):
+    return [json.loads(line)["image"] for line in out.splitlines()]
+
+
+def test_folders_and_patterns(run):
+    os.makedirs("photos/deeper")
+    for name in ("d.png", "b.png", "e.png", "a.JPG", "c.png", "._a.jpg", "old_mask.png", "old_overlay.png", "notes.txt",
+                 "deeper/c.png"):
+        SCENE.image.save(f"photos/{name}", "PNG")
+    code, out, err = run("photos", "--json", "wall", "cow", "-o", "out")
+    assert code == 0 and images_of(out) == [os.path.join("photos", n) for n in ("a.JPG", "b.png", "c.png", "d.png", "e.png")]
+    code, out, err = run("photos/[bd].png", "x.png", "./x.png", "--json", "wall", "cow", "-o", "out2")
+    assert code == 0 and len(images_of(out)) == 3 and images_of(out)[:2] == ["photos/b.png", "photos/d.png"]    # x.png once
+
+
+def test_classes_with_commas_blanks_and_in_between(run):
+    code, out, err = run("x.png", "wall,  floor", "--json", "cow ")
+    assert code == 0 and [c["name"] for c in json.loads(out)["classes"]] == ["wall", "floor", "cow"]
+
+
+def test_a_folder_named_like_a_class(run):
+    os.mkdir("cow")
+    code, out, err = run("x.png", "cow", "wall")
+    assert code == 2 and '"cow "' in err
+    code, out, err = run("x.png", "cow ", "wall", "--json")
+    assert code == 0 and [c["name"] for c in json.loads(out)["classes"]] == ["cow", "wall"]
+
+
+# One bad picture
+
+def test_one_bad_picture_does_not_stop_the_run(run):
+    os.mkdir("photos")
+    for name in ("a.png", "c.png"):
+        SCENE.image.save(f"photos/{name}")
+    Path("photos/b.png").write_bytes(Path("x.png").read_bytes()[:500])
+    code, out, err = run("photos", "gone.jpg", "wall", "cow")
+    assert code == 1
+    assert {"photos/a_mask.png", "photos/c_mask.png"} < set(files()) and "photos/b_mask.png" not in files()
+    bad = [line for line in err.splitlines() if "b.png" in line or "gone.jpg" in line]
+    assert len(bad) == 2 and "2 of 4 pictures failed" in err and "Traceback" not in err
+
+
+def test_a_warning_is_one_line(run):
+    SCENE.image.save("a.gif", save_all=True, append_images=[paint(8).image])
+    code, out, err = run("a.gif", "wall")
+    assert code == 0 and "minifaseg: a.gif: 2 frames" in err and len(err.splitlines()) == 2
+
+
+def test_debug_shows_the_traceback(run):
+    Path("b.png").write_bytes(b"no picture")
+    assert "Traceback" not in run("b.png", "wall")[2]
+    code, out, err = run("b.png", "wall", "--debug")
+    assert code == 1 and "Traceback" in err and "not a picture" in err
+
+
+def test_missing_pictures_do_not_wait_for_the_model(run, monkeypatch):
+    monkeypatch.setattr(minifaseg, "load", no_model)
+    code, out, err = run("gone.jpg", "gone2", "wall")
+    assert code == 1 and err.count("\n") == 1 and "gone.jpg: no such file" in err
+
+
+def test_too_many_pixels(run):
+    code, out, err = run("x.png", "wall", "--max-pixels", "16383")
+    assert code == 1 and "x.png" in err and "--max-pixels" in err
+    assert run("x.png", "wall", "--max-pixels", "16384")[0] == 0
+
+
+def test_out_of_memory_is_said_in_one_line(run, monkeypatch):
+    def segment(*arguments, **options):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB\nmany lines")
+    monkeypatch.setattr(minifaseg, "segment", segment)
+    code, out, err = run("x.png", "wall")
+    assert code == 1 and "x.png: out of memory" in err and len(err.splitlines()) == 2
+
+
+def test_a_place_that_cannot_be_written(run):
+    Path("file").write_bytes(b"")
+    os.mkdir("y_mask.png")
+    SCENE.image.save("y.png")
+    code, out, err = run("x.png", "y.png", "wall", "--force")
+    assert code == 1 and "y_mask.png: cannot be written" in err and "x_mask.png" in files()
+    code, out, err = run("x.png", "wall", "-o", "file/deeper")
+    assert code == 1 and "cannot be written" in err
+
+
+def test_weights_that_are_not_there(run):
+    code, out, err = run("x.png", "wall", "--weights", "nowhere.safetensors")
+    assert code == 1 and "nowhere.safetensors" in err and len(err.splitlines()) == 1 and files() == ["x.png"]
+
+
+def test_device_that_is_not_there(run):
+    code, out, err = run("x.png", "wall", "--device", "cuda:99")
+    assert code == 1 and "cuda:99" in err and len(err.splitlines()) == 1
+
+
+# Usage: nothing is loaded, nothing is written
+
+@pytest.mark.parametrize("arguments, words", [
+    ([], ["IMAGE"]),
+    (["x.png"], ["no class names"]),
+    (["x.png", "gone.jpg"], ["no class names"]),
+    (["x.png", ""], ["empty"]),
+    (["x.png", "wall,,cow"], ["empty"]),
+    (["x.png", "wall", "Wall"], ["twice"]),
+    (["x.png", *(f"c{i}" for i in range(255))], ["254"]),
+    (["x.png", ",".join(f"a name {i}" for i in range(255))], ["254"]),
+    (["x.png", "wall", "--method", "magic"], ["magic", "faseg"]),
+    (["x.png", "wall", "--threshold", "much"], ["--threshold"]),
+    (["*.jpg", "wall"], ["no picture matches"]),
+    (["empty", "wall"], ["without pictures"]),
+    (["x.png", "wall", "-o", "x.jpg"], [".png"]),
+    (["x.png", "wall", "-o", "x.png", "--force"], ["would replace the picture x.png"]),
+    (["x.png", "a/x.png", "wall", "-o", "m.png"], ["2 pictures"]),
+    (["x.png", "a/x.png", "wall", "-o", "-"], ["one picture"]),
+    (["x.png", "wall", "-o", "-", "--json"], ["--json"]),
+    (["x.png", "a/x.png", "wall", "-o", "out"], ["x_mask.png", "a/x.png", "-o"]),
+    (["x.png", "x.jpg", "wall"], ["x_mask.png", "x.jpg"]),
+    (["a/x.png", "a/x_mask.png", "wall", "--force"], ["would replace the picture a/x_mask.png"]),
+])
+def test_usage(run, monkeypatch, arguments, words):
+    os.mkdir("a"), os.mkdir("empty")
+    for name in ("a/x.png", "a/x_mask.png"):
+        SCENE.image.save(name)
+    before = files()
+    monkeypatch.setattr(minifaseg, "load", no_model)
+    code, out, err = run(*arguments)
+    assert code == 2 and out == "" and files() == before and not Path("out").exists()
+    assert all(word in err for word in words) and "Traceback" not in err
+
+
+def test_words_the_cartoon_model_does_not_know(run):
+    code, out, err = run("x.png", "wall", "spaceship")
+    assert code == 2 and "'spaceship'" in err and files() == ["x.png"] and "Traceback" not in err
+
+
+def test_nothing_is_overwritten_without_force(run, monkeypatch):
+    Path("x_overlay.png").write_bytes(b"precious")
+    with monkeypatch.context() as m:
+        m.setattr(minifaseg, "load", no_model)
+        code, out, err = run("x.png", "wall")
+    assert code == 2 and "x_overlay.png exists" in err and "--force" in err and files() == ["x.png", "x_overlay.png"]
+    assert run("x.png", "wall", "--force")[0] == 0
+    assert Image.open("x_overlay.png").format == "PNG" and Path("x_mask.png").exists()
+
+
+# As a process
+
+def test_help_and_version_are_quick_because_torch_stays_out():
+    code = "import sys\nfrom minifaseg.__main__ import main\ntry: main(sys.argv[1:])\n" \
+           "except SystemExit as e: assert not e.code\nassert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
+    for option, word in (("--help", "--threshold"), ("--version", minifaseg.__version__)):
+        done = subprocess.run([sys.executable, "-c", code, option], capture_output=True, text=True, env=ENV)
+        assert done.returncode == 0 and word in done.stdout, done.stderr
+
+
+def test_python_dash_m():
+    done = subprocess.run([sys.executable, "-m", "minifaseg", "x.png"], capture_output=True, text=True, env=ENV)
+    assert done.returncode == 2 and "no class names" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def many(n):
+    os.mkdir("photos")
+    for i in range(n):
+        SCENE.image.save(f"photos/{i:02}.png")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_interrupt_leaves_nothing_half_written():
+    many(60)
+    job = process(*CARTOON, "photos", "wall", "cow", "--json", "--scores")
+    first = json.loads(job.stdout.readline())
+    job.send_signal(signal.SIGINT)
+    out, err = job.communicate(timeout=120)
+    assert job.returncode == 130 and b"interrupted" in err and b"Traceback" not in err, err
+    assert 0 < len(list(Path("photos").glob("*_mask.png"))) < 60 and not list(Path("photos").glob(".*"))
+    for path in Path("photos").glob("*.png"):
+        Image.open(path).load()
+    assert np.load(first["scores"])["scores"].shape[0] == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+@pytest.mark.parametrize("arguments", [["photos", "--json"], ["photos"], ["x.png", "-o", "-"]])
+def test_a_broken_pipe_is_quiet(arguments):
+    many(2)
+    job = process(*CARTOON, *arguments, "wall", "cow")
+    job.stdout.close()                                   # as `| head -0` does
+    err = job.stderr.read().decode()
+    assert job.wait(timeout=120) == 1 and len(err.splitlines()) == 1 and "weights:" in err, err
