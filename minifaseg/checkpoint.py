@@ -7,6 +7,7 @@ Files are memory-mapped: a tensor is read when its network is built, and the VAE
 import json
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -78,7 +79,11 @@ class Checkpoint:
     def facts(self, part):
         """What shapes cannot tell of a part: config.json of a folder, metadata of a single file, {} for SD 1.5's values."""
         if self.layout == "single":
-            return self.metadata.get(part, {})
+            facts = self.metadata.get(part, {})
+            known = {"unet": {"heads", "groups"}, "vae": {"groups", "scaling"}, "text": {"heads"}}[part]
+            if not isinstance(facts, dict) or set(facts) - known or not all(isinstance(v, (int, float)) for v in facts.values()):
+                raise InputError(f"{self.path}: metadata of {part} is {facts}, not numbers for {', '.join(sorted(known))}; download it again")
+            return facts
         path = self.path / Path(FOLDER[part]).parent / "config.json"
         if not path.is_file():
             return {}
@@ -89,6 +94,8 @@ class Checkpoint:
         facts = {ours: next(config[k] for k in theirs if config.get(k)) for ours, theirs in pick.items() if any(config.get(k) for k in theirs)}
         if not all(isinstance(v, (int, float)) for v in facts.values()):
             raise InputError(f"{path}: {facts} is not Stable Diffusion 1.x (2.x has a list of heads per level)")
+        if part == "text" and config.get("hidden_act", "quick_gelu") != "quick_gelu":
+            raise InputError(f"{path}: a text encoder with {config['hidden_act']}, not Stable Diffusion 1.x (quick_gelu)")
         return facts
 
     def shape(self, part, key):
@@ -145,8 +152,11 @@ class Checkpoint:
 
     def _fill(self, part, build, dtype, skip=()):
         """Build the network without memory for its parameters, then hang the file's tensors into it: strictly, none left over."""
-        with torch.device("meta"):
-            net = build()
+        try:
+            with torch.device("meta"):
+                net = build()
+        except (ValueError, IndexError, RuntimeError) as e:
+            raise InputError(f"{self.path}: no {part} can be built of these sizes ({one_line(e)}): not Stable Diffusion 1.x") from None
         want = {names.text_key(k) if part == "text" else k: (k, p) for k, p in net.state_dict().items() if not k.endswith("position_ids")}
         have = {k: v for k, v in self.keys[part].items() if not k.startswith(skip)} if skip else self.keys[part]
         missing, surplus = [k for k in want if k not in have], [k for k in have if k not in want]
@@ -267,4 +277,5 @@ def write_single(path, states: dict[str, dict[str, torch.Tensor]], notes: dict |
     except (OSError, SafetensorError) as e:
         raise InputError(f"{path}: cannot be written ({one_line(e)})") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()

@@ -69,6 +69,13 @@ def save_folder(folder, models, vocabulary, **options):
     return folder
 
 
+def skip_text_in_float64(dtype):
+    """transformers 4.x overflows in its own causal mask when the text encoder runs in float64."""
+    import transformers
+    if dtype == torch.float64 and transformers.__version__.startswith("4."):
+        pytest.skip("transformers 4.x cannot run CLIP's text encoder in float64")
+
+
 @pytest.fixture(scope="session")
 def authority():
     return make_diffusers()

@@ -66,14 +66,14 @@ class Pen:
         if line:
             width = max(1, round(line * 0.022 * self.size * max(self.scale, 0.3)))
             self.draw.line(flat + flat[:4], INK, width, joint="curve")
-        self.label_draw.polygon((p - 0.25).ravel().tolist(), self.label)
+        self.label_draw.polygon(p.ravel().tolist(), self.label)
 
     def stroke(self, points, fill, width):
         p = self._points(points)
         w = width * self.scale * self.size
         self.draw.line((p * 2).ravel().tolist(), fill, max(1, round(2 * w)), joint="curve")
         if w >= 1:
-            self.label_draw.line((p - 0.25).ravel().tolist(), self.label, max(1, round(w)), joint="curve")
+            self.label_draw.line(p.ravel().tolist(), self.label, max(1, round(w)), joint="curve")
 
 
 def jitter(colour, rng, by=14):
@@ -239,7 +239,8 @@ def paint(seed, size=128):
     """The scene of this seed at `size` x `size` pixels. The same seed at another size is the same scene, drawn finer."""
     rng = np.random.default_rng([seed, 2506])
     pen = Pen(size)
-    horizon = float(rng.uniform(.4, .62))
+    horizon, swell = float(rng.uniform(.4, .62)), float(rng.uniform(-.035, .035))
+    behind = horizon + abs(swell)                                     # the backdrop reaches behind the ground's rim
     names, words = [], {}                                             # words: name -> colour word or ""
 
     backdrop = "" if rng.random() < 1 / 7 else str(rng.choice(BACKDROPS))
@@ -250,15 +251,15 @@ def paint(seed, size=128):
         pen.shape([(0, 0), (1, 0), (1, 1), (0, 1)], jitter((238, 230, 214), rng, 10), line=0)
     if backdrop in ("sky", "mountain", "city"):
         pen.place(label_of("sky"), 0, 0, 1)
-        sky(pen, horizon, rng, None)
+        sky(pen, behind, rng, None)
     if backdrop not in ("", "sky"):
         colour = shade(jitter(COLOURS[words.get(backdrop, "gray")], rng), .15)
         pen.place(label_of(backdrop), 0, 0, 1)
-        globals()[backdrop](pen, horizon, rng, colour)
+        globals()[backdrop](pen, behind, rng, colour)
 
     ground = str(rng.choice(GROUNDS))
     tone = jitter(GROUND_TONES[ground], rng, 12)
-    swell = 0 if ground in ("road", "water", "floor") else rng.uniform(-.035, .035)
+    swell = 0 if ground in ("road", "water", "floor") else swell
     pen.place(label_of(ground), 0, 0, 1)
     rim = [(x / 12, horizon + swell * float(np.sin(x / 12 * 3.1 + seed))) for x in range(-1, 14)]
     pen.shape(rim + [(1.1, 1.1), (-.1, 1.1)], tone)

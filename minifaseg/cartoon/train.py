@@ -49,7 +49,7 @@ def pixels(image):
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
 
 
-def train_vae(run, steps, device, seed=0, crop=48, batch=16, lr=2e-3, kl=1e-3):
+def train_vae(run, steps, device, scenes=1500, seed=0, crop=48, batch=16, lr=2e-3, kl=1e-3):
     """L1 reconstruction of crops plus a light pull of the posterior towards N(0, 1). Ends by measuring the latents' scale."""
     vae = VAE(VAE_SIZES).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.0)
@@ -61,7 +61,7 @@ def train_vae(run, steps, device, seed=0, crop=48, batch=16, lr=2e-3, kl=1e-3):
             return state
         optimizer.load_state_dict(state["optimizer"])
         done = state["steps"]
-    pictures = torch.stack([pixels(paint(10_000_000 + i, SIZE).image) for i in range(1500)])
+    pictures = torch.stack([pixels(paint(10_000_000 + i, SIZE).image) for i in range(scenes)])
     rng, begin, mean_loss = np.random.default_rng([seed, done]), time.time(), 0.0
     for step in range(done, steps):
         for group in optimizer.param_groups:
@@ -101,7 +101,7 @@ def make_latents(run, vae_state, scenes, device):
     vae.load_state_dict({k: v for k, v in vae_state["vae"].items() if not k.startswith(("decoder", "post_quant"))})
     latents, labels, words = [], [], []
     for begin in range(0, scenes, 50):
-        batch = [paint(20_000_000 + i, SIZE) for i in range(begin, begin + 50)]
+        batch = [paint(20_000_000 + i, SIZE) for i in range(begin, min(begin + 50, scenes))]
         x = torch.stack([pixels(s.image) for s in batch]).to(device, memory_format=torch.channels_last)
         with torch.no_grad():
             latents.append((vae.moments(x)[0] * vae_state["scaling"]).half().cpu())

@@ -1,0 +1,149 @@
+"""The cartoon world: the painter, its vocabulary, training that resumes, and what the shipped model can do."""
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+import minifaseg
+from minifaseg.cartoon import score
+from minifaseg.cartoon.painter import BACKDROPS, CLASSES, COLOURS, GROUNDS, SYNONYMS, Pen, paint
+from minifaseg.cartoon.sample import sample
+from minifaseg.cartoon.things import THINGS, ring
+from minifaseg.cartoon.words import WORDS, tokenizer_files
+from minifaseg.hub import CARTOON
+from minifaseg.text import make_tokenizer
+
+
+@pytest.fixture(scope="module")
+def model():
+    return minifaseg.load("cartoon", device="cpu")
+
+
+# ---- the painter --------------------------------------------------------------------------------------------------------------------
+def test_the_world_is_rich_enough():
+    assert len(THINGS) >= 12 and len(GROUNDS) >= 4 and len(BACKDROPS) >= 4 and len(COLOURS) >= 8
+    assert {"cat", "dog", "grass"} <= set(CLASSES) and "kitten" in SYNONYMS["cat"] and "lawn" in SYNONYMS["grass"]
+
+
+def test_same_seed_same_scene():
+    a, b, other = paint(5), paint(5), paint(6)
+    assert a.image.tobytes() == b.image.tobytes() and (a.labels == b.labels).all() and a.caption == b.caption
+    assert a.image.tobytes() != other.image.tobytes()
+
+
+def test_labels_are_exact():
+    """Every class in the picture is listed, nothing else is; a finer drawing of the same scene has the same labels but for its rims."""
+    for seed in range(40):
+        scene = paint(seed, 128)
+        assert {CLASSES[i - 1] for i in np.unique(scene.labels) if i} == set(scene.classes)
+        assert scene.labels.shape == (128, 128) == scene.image.size and scene.labels.dtype == np.uint8
+        fine = paint(seed, 256).labels[::2, ::2]
+        assert (fine == scene.labels).mean() > 0.95
+
+
+def test_picture_and_labels_are_drawn_alike():
+    """A shape turned, mirrored and scaled covers the same pixels in the picture and in the labels, but for its smoothed rim."""
+    pen = Pen(64)
+    pen.place(7, 0.45, 0.8, 0.6, flip=-1, turn=0.3)
+    pen.shape(ring(0.1, -0.4, 0.4, 0.3), (200, 0, 0), line=0)
+    red, labels = np.asarray(pen.image.reduce(2))[..., 0], np.asarray(pen.label_image) == 7
+    assert labels.sum() > 400 and (labels != (red >= 100)).sum() <= 20
+
+
+def test_captions_have_no_favourite_order():
+    """A ground stands before a thing as often as after it: no order for a causal text model to learn."""
+    first = []
+    for seed in range(400):
+        scene = paint(seed, 16)
+        words = scene.caption.replace(",", "").split()
+        kinds = ["thing" if w in THINGS else "ground" for w in words if w in THINGS or w in GROUNDS]
+        if len(set(kinds)) == 2:
+            first.append(kinds[0] == "thing")
+    assert len(first) > 100
+    # a scene has about twice as many things as grounds, so fair shuffling starts with a thing in 1/2 to 3/4 of the captions
+    assert 0.45 < np.mean(first) < 0.8
+
+
+def test_every_word_is_one_token_and_captions_are_known():
+    tokenizer = make_tokenizer(*tokenizer_files())
+    assert all(len(tokenizer(w)["input_ids"]) == 3 for w in WORDS)
+    for seed in range(200):
+        assert set(paint(seed, 16).caption.replace(",", "").split()) <= set(WORDS)
+
+
+# ---- training -----------------------------------------------------------------------------------------------------------------------
+def test_training_resumes_and_exports(tmp_path, capsys):
+    """A few steps of everything; a second start goes on where the first stopped; the result loads and segments."""
+    from minifaseg.cartoon import train
+    vae_state = train.train_vae(tmp_path, 2, "cpu", scenes=8)
+    assert train.train_vae(tmp_path, 2, "cpu", scenes=8)["steps"] == 2
+    data = train.make_latents(tmp_path, vae_state, 8, "cpu")
+    assert data["latents"].shape == (8, 4, 32, 32) and abs(data["latents"].float().std() - 1) < 0.2
+    train.train_unet(tmp_path, data, 1, 0, "cpu", batch=2)
+    before = torch.load(tmp_path / "unet.pt")
+    nets = train.train_unet(tmp_path, data, 1, 1, "cpu", batch=2)
+    after = torch.load(tmp_path / "unet.pt")
+    assert (before["steps"], after["steps"]) == (1, 2)
+    assert any(not torch.equal(v, after["nets"][k]) for k, v in before["nets"].items())
+    train.export(tmp_path / "new.safetensors", vae_state, nets, {"timestep": 200, "noise": True, "steps": 0}, {"note": "two steps"})
+    model = minifaseg.load(tmp_path / "new.safetensors", device="cpu")
+    assert model.is_cartoon and minifaseg.make_method("faseg", model).timestep == 200
+    assert minifaseg.segment(paint(1).image, ["cat", "sky"], model).labels.shape == (128, 128)
+    assert "unet 2/2" in (tmp_path / "log.txt").read_text()
+
+
+def test_windows_are_captioned_by_what_they_show(tmp_path):
+    from minifaseg.cartoon import train
+    labels = np.zeros((1, 128, 128), np.uint8)
+    labels[:, :, :64], labels[:, :, 64:] = CLASSES.index("cat") + 1, CLASSES.index("sky") + 1
+    data = {"latents": torch.zeros(1, 4, 32, 32), "labels": labels, "words": [{"cat": "red"}]}
+    latents, captions = train.draw_batch(data, np.random.default_rng(0), 64, 16)
+    assert latents.shape == (64, 4, 16, 16)
+    cat, sky = ({n, *SYNONYMS[n]} for n in ("cat", "sky"))
+    kinds = {(any(w in cat for w in c.replace(",", "").split()), any(w in sky for w in c.replace(",", "").split())) for c in captions}
+    assert (True, True) in kinds and kinds & {(True, False), (False, True)}
+
+
+# ---- the shipped model --------------------------------------------------------------------------------------------------------------
+def test_shipped_file_is_small_and_self_contained(model):
+    assert CARTOON.stat().st_size < 40e6
+    with safe_open(CARTOON, framework="pt") as f:
+        keys, notes = set(f.keys()), json.loads(f.metadata()["minifaseg"])
+        assert all(f.get_tensor(k).dtype == torch.float16 for k in keys)
+    assert {k.split(".")[0] for k in keys} == {"model", "first_stage_model", "cond_stage_model"}        # SD 1.5's names
+    assert {"unet", "vae", "text", "side", "words", "tokenizer", "faseg", "training"} <= set(notes)
+    assert model.source == "the built-in cartoon model" and set(notes["words"]) == set(WORDS)
+
+
+def test_unknown_words_are_a_clear_error(model):
+    with pytest.raises(minifaseg.InputError, match="zebra.*it knows:.*cat.*weights.py download"):
+        minifaseg.segment(paint(1).image, ["cat", "zebra"], model)
+    with pytest.raises(minifaseg.InputError, match="unicorn"):
+        minifaseg.segment(paint(1).image, ["cat"], model, caption="a unicorn")
+
+
+def test_confusion_and_iou_equal_a_plain_loop():
+    rng = np.random.default_rng(0)
+    truth, guess = rng.integers(0, 4, (20, 20)), rng.integers(0, 3, (20, 20))
+    matrix = score.confusion(truth, guess, 6)
+    for c in range(6):
+        union = ((truth == c) | (guess == c)).sum()
+        got = score.iou(matrix)[c]
+        assert np.isnan(got) if not union else got == ((truth == c) & (guess == c)).sum() / union
+
+
+def test_it_autoencodes(model):
+    """The VAE gives the picture back: error far below the picture's own contrast."""
+    x = torch.cat([model.pixels(paint(s, model.side).image) for s in range(1000, 1004)])
+    with torch.no_grad():
+        error = (model.decode(model.vae.encode(x)) - x).abs().mean()
+    assert error < 0.15 * x.std()
+
+
+def test_it_paints_what_the_words_say(model):
+    """Asked for snow under a wall of one colour, the painted pictures have that colour where the wall is."""
+    red, blue = (np.mean([np.asarray(p, float)[:40].mean((0, 1)) for p in sample(model, f"a {c} wall, snow", n=4, steps=20)], axis=0)
+                 for c in ("red", "blue"))
+    assert red[0] - red[2] > blue[0] - blue[2] + 20
