@@ -64,15 +64,13 @@ def make_method(name="faseg", model=None, **numbers):
 def segment(image, classes, model, *, caption=None, method="faseg", threshold=None, **numbers) -> Result:
     """Segments one picture by words.
 
-    image: a path, a PIL picture (taken as it is: no EXIF turn) or an (H, W, 3) uint8 array. classes: K names, or one string with
-    commas. caption: what the picture shows, if you know it. threshold: score below which a pixel is background. numbers: any field
-    of the method's dataclass (faseg.FASeg: timestep, tau, levels, flip, ...). Raises InputError for bad pictures, names or numbers.
+    image: a path, a PIL picture or an (H, W, 3) uint8 array; turned upright by its EXIF tag, transparency on white. classes: K names,
+    or one string with commas. caption: what the picture shows, if you know it. threshold: score below which a pixel is background.
+    numbers: any field of the method's dataclass (faseg.FASeg: timestep, tau, levels, flip, ...). Raises InputError for bad pictures,
+    names or numbers.
     """
-    from PIL import Image
-    if not isinstance(image, Image.Image):
-        image = _picture(image)
     how = make_method(method, model, threshold=threshold, **numbers)
-    captured = how.capture(model, image, classes, caption)
+    captured = how.capture(model, _picture(image), classes, caption)
     scores = how.scores(captured)
     return Result(label(scores, captured.size, how.threshold), captured.classes, scores, captured)
 
@@ -83,10 +81,11 @@ def label(grid_scores, size, threshold):
     import torch
     from .faseg import upsample
     some = max(1, LABEL_NUMBERS // (size[0] * size[1]))
-    best, labels = torch.full(size[::-1], float(threshold)), torch.zeros(size[::-1], dtype=torch.uint8)
+    below = torch.nextafter(torch.tensor(float(threshold)), torch.tensor(-1.0))       # so that > means: at least the threshold
+    best, labels = below.repeat(size[::-1]), torch.zeros(size[::-1], dtype=torch.uint8)
     for i in range(0, len(grid_scores), some):
         score, k = upsample(grid_scores[i:i + some], size).cpu().max(0)
-        better = score >= best if i == 0 else score > best
+        better = score > best
         labels[better] = (k[better] + i + 1).to(torch.uint8)
         best[better] = score[better]
     return labels.numpy()
@@ -95,9 +94,12 @@ def label(grid_scores, size, threshold):
 def _picture(image):
     import numpy as np
     from PIL import Image
+
+    from .images import open_image, to_rgb
+    if isinstance(image, Image.Image):
+        return to_rgb(image)
     if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InputError(f"an array picture must be (H, W, 3) uint8, this one is {image.shape} {image.dtype}")
         return Image.fromarray(image)
-    from .images import open_image
     return open_image(image)

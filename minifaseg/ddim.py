@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from .errors import InputError
+
 STEPS = 1000                                             # length of the training schedule
 
 
@@ -38,8 +40,8 @@ def add_noise(z: Tensor, t: int, noise: Tensor) -> Tensor:
 
 def ladder(t: int, steps: int) -> list[int]:
     """`steps` timesteps, evenly spaced, that end at t: ladder(300, 3) = [100, 200, 300]. ladder(1, 1) = [1] is the release."""
-    if not 0 <= t < STEPS or not 0 <= steps <= max(t, 0):
-        raise ValueError(f"timestep {t} with {steps} inversion steps: need 0 <= timestep < {STEPS} and 0 <= steps <= timestep")
+    if not 0 <= t < STEPS or not 0 <= steps <= t:
+        raise InputError(f"timestep {t} with {steps} inversion steps: need 0 <= timestep < {STEPS} and 0 <= steps <= timestep")
     return [round(t * (i + 1) / steps) for i in range(steps)]
 
 

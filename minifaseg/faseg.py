@@ -34,6 +34,7 @@ class FASeg:
     def capture(self, model, image: Image.Image, classes, caption: str | None = None) -> Captured:
         """Attention of one RGB picture under P = "caption ; classes". Two UNet passes as released, one with steps=0 or noise."""
         classes = prompts.clean_classes(classes)
+        ts = ddim.ladder(self.timestep, 0 if self.noise else self.steps)
         prompt = prompts.image_prompt(model.text, classes, caption)
         lookup = prompts.class_prompts(model.text, classes, self.alone) if self.dual else prompt
 
@@ -45,9 +46,8 @@ class FASeg:
         text = prompt.states.expand(len(z), -1, -1)                                 # (B, T, c)
         if self.noise:
             z = ddim.add_noise(z, self.timestep, draw())
-        else:
-            for _, z in ddim.invert(model.unet, z, text, ddim.ladder(self.timestep, self.steps)):
-                pass
+        for _, z in ddim.invert(model.unet, z, text, ts):
+            pass
 
         record = {}
         model.unet(z, self.timestep, text, record)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .attention import Captured
+from .errors import InputError
 from .prompts import Lookup, class_maps
 
 
@@ -25,10 +26,9 @@ def fuse_cross(captured: Captured, lookup: Lookup, weights) -> Tensor:
     """Class maps x (B, N, K) on the finest grid: cross-attention of the levels, coarse to fine, added with `weights`."""
     *_, full = captured.grids
     x = 0
-    for grid, w in zip(captured.grids, weights, strict=True):
-        if w:
-            c = class_maps(captured.cross_map(grid, lookup.states), lookup)         # (B, n, K)
-            x = x + w * on_grid(F.interpolate(as_image(c, grid), size=full, mode="nearest"))
+    for grid, w in weighted(captured.grids, weights):
+        c = class_maps(captured.cross_map(grid, lookup.states), lookup)             # (B, n, K)
+        x = x + w * on_grid(F.interpolate(as_image(c, grid), size=full, mode="nearest"))
     return x
 
 
@@ -53,8 +53,14 @@ def refine(captured: Captured, x: Tensor, weights, tau: int = 2) -> Tensor:
     their mean: taking the mean off first saves the digits of float32 for what varies.
     """
     x = x - x.mean(1, keepdim=True)
-    levels = [(g, w) for g, w in zip(captured.grids, weights, strict=True) if w]
-    return sum(w * minmax(refine_level(captured, grid, x, tau)) for grid, w in levels)
+    return sum(w * minmax(refine_level(captured, grid, x, tau)) for grid, w in weighted(captured.grids, weights))
+
+
+def weighted(grids, weights):
+    """(grid, weight) of the levels that count, coarse to fine."""
+    if len(weights) != len(grids) or not any(weights):
+        raise InputError(f"weights {tuple(weights)} for levels {', '.join(f'{h}x{w}' for h, w in grids)}: one for each, not all zero")
+    return [(grid, w) for grid, w in zip(grids, weights) if w]
 
 
 def as_image(x: Tensor, grid) -> Tensor:

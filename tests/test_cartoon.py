@@ -8,10 +8,10 @@ from safetensors import safe_open
 
 import minifaseg
 from minifaseg.cartoon import score
-from minifaseg.cartoon.painter import BACKDROPS, CLASSES, COLOURS, GROUNDS, SYNONYMS, Pen, paint
+from minifaseg.cartoon.painter import Pen, paint
 from minifaseg.cartoon.sample import sample
 from minifaseg.cartoon.things import THINGS, ring
-from minifaseg.cartoon.words import WORDS, tokenizer_files
+from minifaseg.cartoon.words import BACKDROPS, CLASSES, COLOURS, GROUNDS, SYNONYMS, WORDS, tokenizer_files
 from minifaseg.hub import CARTOON
 from minifaseg.text import make_tokenizer
 
@@ -92,6 +92,12 @@ def test_training_resumes_and_exports(tmp_path, capsys):
     assert model.is_cartoon and minifaseg.make_method("faseg", model).timestep == 200
     assert minifaseg.segment(paint(1).image, ["cat", "sky"], model).labels.shape == (128, 128)
     assert "unet 2/2" in (tmp_path / "log.txt").read_text()
+
+    (tmp_path / "more").mkdir()                                             # and a new run can begin with its networks
+    train.start_from(tmp_path / "more", tmp_path / "new.safetensors")
+    again = train.train_unet(tmp_path / "more", data, 0, 0, "cpu")
+    assert all(torch.allclose(v, again.state_dict()[k], atol=1e-3) for k, v in nets.state_dict().items())
+    assert train.train_vae(tmp_path / "more", 2500, "cpu")["scaling"] == vae_state["scaling"]
 
 
 def test_windows_are_captioned_by_what_they_show(tmp_path):

@@ -62,7 +62,7 @@ def test_ladders():
     assert ddim.ladder(300, 3) == [100, 200, 300] and ddim.ladder(1, 1) == [1] and ddim.ladder(1, 0) == []
     assert ddim.ladder(999, 50)[-1] == 999 and len(set(ddim.ladder(999, 50))) == 50
     for bad in ((1000, 1), (-1, 1), (5, 6)):
-        with pytest.raises(ValueError):
+        with pytest.raises(InputError):
             ddim.ladder(*bad)
 
 
@@ -273,6 +273,9 @@ def test_numbers_reach_the_method(model, picture):
     assert torch.equal(again.grid_scores, base.grid_scores)
     with pytest.raises(InputError, match="no number called tua"):
         segment(picture, CLASSES, model, tua=2)
+    for wrong, word in (({"timestep": 1000}, "timestep"), ({"cross": (1, 0)}, "levels"), ({"levels": (0, 0, 0, 0)}, "zero")):
+        with pytest.raises(InputError, match=word):
+            segment(picture, CLASSES, model, **wrong)
     with pytest.raises(InputError, match="no method"):
         segment(picture, CLASSES, model, method="magic")
 

@@ -12,21 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from .things import INK, THINGS, WHITE, ring, shade
-
-COLOURS = {"red": (222, 62, 58), "orange": (242, 142, 48), "yellow": (246, 210, 70), "green": (84, 168, 84), "blue": (72, 124, 214),
-           "purple": (146, 94, 190), "pink": (242, 150, 182), "brown": (150, 104, 68), "black": (66, 62, 72),
-           "white": (240, 238, 234), "gray": (158, 160, 168)}
-GROUNDS = ("grass", "sand", "snow", "road", "water", "floor")
-BACKDROPS = ("sky", "wall", "forest", "mountain", "city", "curtain")
-CLASSES = (*THINGS, *GROUNDS, *BACKDROPS)          # label i is CLASSES[i - 1]; 0 is what nobody names
-SYNONYMS = {"cat": ("kitten", "cats", "kitty"), "dog": ("puppy", "dogs"), "rabbit": ("bunny", "rabbits"), "bird": ("birds", "birdie"),
-            "cow": ("cows", "cattle"), "car": ("cars", "automobile"), "bus": ("buses", "coach"), "boat": ("boats", "ship"),
-            "house": ("houses", "cottage"), "tree": ("trees",), "flower": ("flowers", "blossom"), "mushroom": ("mushrooms", "toadstool"),
-            "ball": ("balls",), "umbrella": ("umbrellas", "parasol"), "grass": ("lawn", "meadow"), "sand": ("beach", "desert"),
-            "snow": ("ice",), "road": ("street", "asphalt"), "water": ("sea", "lake"), "floor": ("planks",), "sky": ("clouds",),
-            "wall": ("bricks",), "forest": ("woods",), "mountain": ("mountains", "hills"), "city": ("skyline", "buildings"),
-            "curtain": ("curtains", "drapes")}
-GLUE = ("a", "an", "the", "and", "with", "near", "behind", "in", "front", "of", "on", "under", "by", "picture", "photo")
+from .words import BACKDROPS, CLASSES, COLOURS, GROUNDS, describe
 
 
 @dataclass(frozen=True)
@@ -286,31 +272,3 @@ def paint(seed, size=128):
     classes = tuple(c for c, n in zip(CLASSES, area) if n)
     image = pen.image.reduce(2)
     return Scene(image, labels, classes, words, describe(classes, words, rng))
-
-
-def describe(classes, words, rng):
-    """A caption of what is there, in random order: causal text models let a word carry the words before it, so an order that
-    never changes (things first, ground last) would be learnt as if it were meaning."""
-    names = [classes[i] for i in rng.permutation(len(classes))]
-    style = rng.random()
-    pick = lambda n: n if rng.random() < .8 else str(rng.choice(SYNONYMS[n]))
-    if style < .08:
-        return ""
-    if style < .45:                                                   # a bare list, as class prompts are
-        return ", ".join(map(pick, names))
-    if rng.random() < .15 and len(names) > 1:
-        names = names[:-1]                                            # people do not mention everything
-    told = []
-    for n in names:
-        noun = pick(n)
-        phrase = f"{words[n]} {noun}" if words.get(n) and rng.random() < .7 else noun
-        one = n in THINGS and (noun == n or not noun.endswith("s"))
-        article = ("an " if phrase[0] in "aou" else "a ") if one else ("the " if rng.random() < .3 else "")
-        told.append(article + phrase)
-    if style < .75:
-        return ", ".join(told)
-    joints = (" and ", " with ", " near ", " behind ", ", ", " in front of ", " on ", " under ", " by ")
-    text = told[0]
-    for t in told[1:]:
-        text += str(rng.choice(joints)) + t
-    return str(rng.choice(("a picture of ", "a photo of ", ""), p=(.1, .1, .8))) + text

@@ -12,8 +12,11 @@ import numpy as np
 from tqdm import tqdm
 
 import minifaseg
+from minifaseg.faseg import upsample
+from minifaseg.prompts import class_prompts
 
-from .painter import CLASSES, paint
+from .painter import paint
+from .words import CLASSES
 
 
 def confusion(truth, prediction, n):
@@ -47,45 +50,59 @@ def miou(model, seeds, shuffle=0, **numbers):
 
 
 STEPS = {"cross-attention alone": {"tau": 0, "flip": False}, "+ HARD": {"flip": False}, "+ TTF": {"tau": 0}, "FA-Seg (both)": {}}
+TUNING = range(5000, 5060)
+THRESHOLDS = np.arange(0.05, 0.9, 0.05)
 
-CROSS = [(0, 0, 1, 0), (0, .5, .5, 0), (0, .3, .7, 0), (0, .7, .3, 0), (0, 1, 0, 0), (0, .4, .4, .2), (.15, .7, .15, 0), (.1, .3, .5, .1), (.15, .15, .7, 0)]
+# what `tune` tries, levels from coarse to fine
+CROSS = [(0, 0, 1, 0), (0, .5, .5, 0), (0, .3, .7, 0), (0, .7, .3, 0), (0, 1, 0, 0), (0, .4, .4, .2), (0, 0, .7, .3), (.15, .7, .15, 0), (.1, .3, .5, .1)]
 LEVELS = [(.1, .1, .5, .3), (0, 0, .5, .5), (0, 0, .3, .7), (0, 0, 0, 1), (0, .2, .4, .4), (0, 0, .7, .3), (0, .1, .3, .6), (0, 0, 1, 0)]
 
 
-def tune(model, seeds, rounds=2):
+def see(model, seeds, how):
+    """[(scene, captured)] of these seeds."""
+    return [(scene, how.capture(model, scene.image, scene.classes)) for scene in (paint(s, model.side) for s in seeds)]
+
+
+def best_threshold(model, seen, how):
+    """(mIoU, threshold) of the best threshold for what was `seen`, scored with these numbers."""
+    totals = np.zeros((len(THRESHOLDS), len(CLASSES) + 1, len(CLASSES) + 1))
+    for scene, captured in seen:
+        lookup = class_prompts(model.text, scene.classes, how.alone)
+        best, k = (a.numpy() for a in upsample(how.scores(captured, lookup), captured.size).max(0))
+        for i, threshold in enumerate(THRESHOLDS):
+            totals[i] += scene_confusion(scene, np.where(best >= threshold, k + 1, 0))
+    return max((float(np.nanmean(iou(total))), round(float(t), 2)) for total, t in zip(totals, THRESHOLDS))
+
+
+def tune(model, seeds=TUNING, rounds=2):
     """Coordinate search over the numbers that the paper fixes for SD 1.5; every candidate gets its own best threshold."""
-    best = {"timestep": 200, "noise": True, "steps": 0, "sample": False, "cross": (0, .5, .5, 0), "levels": (0, 0, .5, .5), "tau": 1, "alone": False}
-    grid = {"timestep": (30, 100, 200, 300, 400), "cross": CROSS, "levels": LEVELS, "tau": (1, 2, 3), "alone": (False, True)}
-    thresholds, scenes, captures, results = np.arange(0.1, 0.8, 0.05), [paint(s, model.side) for s in seeds], {}, {}
+    best = {"timestep": 300, "noise": True, "steps": 0, "sample": False, "cross": (0, .5, .5, 0), "levels": (0, 0, .5, .5), "tau": 1, "alone": False}
+    grid = {"timestep": (50, 100, 200, 300, 400, 500), "cross": CROSS, "levels": LEVELS, "tau": (1, 2, 3), "alone": (False, True)}
+    seen, results = {}, {}
 
     def evaluate(numbers):
         key = json.dumps(numbers)
         if key not in results:
             how = minifaseg.make_method("faseg", model, **numbers)
-            seen = (how.timestep, how.noise, how.steps, how.alone)
-            if seen not in captures:
-                captures[seen] = [how.capture(model, s.image, s.classes) for s in scenes]
-            totals = np.zeros((len(thresholds), len(CLASSES) + 1, len(CLASSES) + 1))
-            for scene, captured in zip(scenes, captures[seen]):
-                scores = how.scores(captured)
-                for i, threshold in enumerate(thresholds):
-                    totals[i] += scene_confusion(scene, minifaseg.label(scores, captured.size, threshold))
-            each = [np.nanmean(iou(t)) for t in totals]
-            results[key] = (max(each), float(thresholds[int(np.argmax(each))]))
+            if how.timestep not in seen:
+                seen[how.timestep] = see(model, seeds, how)
+            results[key] = best_threshold(model, seen[how.timestep], how)
         return results[key]
 
     for _, (name, values) in itertools.product(range(rounds), grid.items()):
         best[name] = max(values, key=lambda v: evaluate(best | {name: v})[0])
-        score, threshold = evaluate(best)
-        print(f"{name} = {best[name]}: mIoU {score:.4f} at threshold {threshold:.2f}", flush=True)
-    return best | {"threshold": round(threshold, 2)}
+        print("{} = {}: mIoU {:.4f} at threshold {}".format(name, best[name], *evaluate(best)), flush=True)
+    return best | {"threshold": evaluate(best)[1]}
 
 
 def report(model, seeds):
-    """Lines of text: mIoU from cross-attention alone to full FA-Seg, then the IoU of every class."""
+    """Lines of text: mIoU from cross-attention alone to full FA-Seg, each with its own threshold from the tuning scenes, then the IoU
+    of every class."""
     for name, numbers in STEPS.items():
-        score, matrix = miou(model, seeds, **numbers)
-        yield f"{name:24s} mIoU {score:.3f}   pixel accuracy {np.diag(matrix).sum() / matrix.sum():.3f}"
+        how = minifaseg.make_method("faseg", model, **numbers)
+        _, threshold = best_threshold(model, see(model, TUNING, how), how)
+        score, matrix = miou(model, seeds, threshold=threshold, **numbers)
+        yield f"{name:24s} mIoU {score:.3f}   pixel accuracy {np.diag(matrix).sum() / matrix.sum():.3f}   threshold {threshold}"
     for name, value in zip(("background", *CLASSES), iou(matrix)):
         yield f"    {name:12s} {value:.3f}"
 

@@ -1,6 +1,7 @@
 """Trains the cartoon model: first the VAE, then UNet and text encoder together, by plain noise prediction on captions.
 
-    python -m minifaseg.cartoon.train --run runs/cartoon            # start, or go on where the last checkpoint stopped
+    python -m minifaseg.cartoon.train --run runs/cartoon                           # start, or go on at the last checkpoint
+    python -m minifaseg.cartoon.train --run runs/more --start cartoon --crop-steps 0  # go on from the shipped weights
 
 No mask is ever shown to the networks: that their attention segments is a discovery, not a lesson. Masks serve only at the end, to
 choose FA-Seg's numbers for this model on scenes 5000 to 5059 and to score it on scenes 1000 to 1199, which no network has seen.
@@ -15,14 +16,16 @@ import numpy as np
 import torch
 
 from .. import load
-from ..checkpoint import write_single
+from ..checkpoint import Checkpoint, write_single
 from ..ddim import ABAR, STEPS
+from ..errors import InputError
+from ..hub import find
 from ..text import Text, TextConfig, make_tokenizer
 from ..unet import UNet, UNetConfig
 from ..vae import VAE, VAEConfig
-from .painter import CLASSES, describe, paint
+from .painter import paint
 from .score import report, tune
-from .words import WORDS, tokenizer_files
+from .words import CLASSES, WORDS, describe, tokenizer_files
 
 SIZE = 128                                               # pixels of a training scene
 UNET_SIZES = UNetConfig(widths=(48, 96, 160, 192), blocks=1, context=128, heads=2, groups=16)
@@ -92,6 +95,19 @@ def train_vae(run, steps, device, scenes=1500, seed=0, crop=48, batch=16, lr=2e-
     return state
 
 
+def start_from(run, weights):
+    """Puts the networks of a trained file into a run that has none yet, as if they had been trained there for zero steps."""
+    if (run / "vae.pt").exists():
+        return
+    file = Checkpoint(find(weights))
+    unet, text, vae = file.unet(torch.float32), file.text(torch.float32), file.vae(True, torch.float32)
+    if (unet.config, text.config) != (UNET_SIZES, TEXT_SIZES) or text.words != frozenset(WORDS):
+        raise InputError(f"{file.path}: not of the sizes and words that are trained here")
+    nets = {f"{part}.{k}": v for part, net in (("unet", unet), ("text", text.model)) for k, v in net.state_dict().items()}
+    save({"nets": nets, "ema": nets, "optimizer": None, "steps": 0}, run / "unet.pt")
+    save({"vae": vae.state_dict(), "scaling": vae.config.scaling, "steps": 1 << 40}, run / "vae.pt")
+
+
 def make_latents(run, vae_state, scenes, device):
     """Paints `scenes` training scenes (seeds from 20,000,000) and encodes each once: latents, labels, and what a caption needs."""
     path = run / "latents.pt"
@@ -144,7 +160,8 @@ def train_unet(run, data, crop_steps, full_steps, device, seed=0, batch=16, lr=8
         state = torch.load(path, map_location=device)
         nets.load_state_dict(state["nets"])
         ema.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        if state["optimizer"]:
+            optimizer.load_state_dict(state["optimizer"])
         done = state["steps"]
     weight = (1 / ABAR).clamp(max=20).to(device)
     abar = ABAR.to(device)
@@ -191,6 +208,7 @@ def export(path, vae_state, nets, faseg, facts):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--run", type=Path, default=Path("runs/cartoon"), help="folder of log, checkpoints and, in the end, cartoon.safetensors")
+    p.add_argument("--start", metavar="WEIGHTS", help="begin a new run with the networks of this file, such as: cartoon")
     p.add_argument("--vae-steps", type=int, default=2500)
     p.add_argument("--scenes", type=int, default=8000)
     p.add_argument("--crop-steps", type=int, default=8000)
@@ -198,13 +216,15 @@ def main():
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     a = p.parse_args()
     a.run.mkdir(parents=True, exist_ok=True)
+    if a.start:
+        start_from(a.run, a.start)
     vae_state = train_vae(a.run, a.vae_steps, a.device)
     data = make_latents(a.run, vae_state, a.scenes, a.device)
     nets = train_unet(a.run, data, a.crop_steps, a.full_steps, a.device)
 
     path, facts = a.run / "cartoon.safetensors", {k: getattr(a, k) for k in ("vae_steps", "scenes", "crop_steps", "full_steps")}
     export(path, vae_state, nets, {}, facts)
-    numbers = tune(load(path), range(5000, 5060))
+    numbers = tune(load(path))
     export(path, vae_state, nets, numbers, facts)
     say(a.run, f"{path}: {path.stat().st_size / 1e6:.1f} MB, FA-Seg's numbers {json.dumps(numbers)}")
     for line in report(load(path), range(1000, 1200)):
