@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from .things import INK, THINGS, WHITE, ring, shade
-from .words import BACKDROPS, CLASSES, COLOURS, GROUNDS, describe
+from .words import BACKDROPS, CLASSES, COLOURS, GROUNDS, TYPICAL, describe
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def paint(seed, size=128):
     for x, y, height in sorted(spots, key=lambda s: s[1]):
         again = [n for n in names if n in THINGS]
         name = again[0] if again and rng.random() < .2 else str(rng.choice(list(THINGS)))
-        word = words.setdefault(name, str(rng.choice(list(COLOURS))))
+        word = words.setdefault(name, str(rng.choice(TYPICAL[name] if rng.random() < .65 else list(COLOURS))))
         names.append(name)
         pen.place(label_of(name), x, y, height, flip=int(rng.choice((-1, 1))), turn=float(rng.uniform(-.12, .12)))
         THINGS[name](pen, jitter(COLOURS[word], rng), rng)

@@ -6,6 +6,11 @@ from .things import THINGS
 COLOURS = {"red": (222, 62, 58), "orange": (242, 142, 48), "yellow": (246, 210, 70), "green": (84, 168, 84), "blue": (72, 124, 214),
            "purple": (146, 94, 190), "pink": (242, 150, 182), "brown": (150, 104, 68), "black": (66, 62, 72),
            "white": (240, 238, 234), "gray": (158, 160, 168)}
+# Two things in three have a colour of their own kind, so that a noun says what is to be seen even where no colour is named: words
+# that predict nothing are words a network learns to ignore.
+TYPICAL = {"cat": ("orange", "gray"), "dog": ("brown", "black"), "rabbit": ("white", "gray"), "bird": ("blue", "yellow"), "cow": ("white", "brown"),
+           "car": ("red", "blue"), "bus": ("yellow", "red"), "boat": ("orange", "brown"), "house": ("pink", "yellow"), "tree": ("green",),
+           "flower": ("pink", "purple"), "mushroom": ("red",), "ball": ("blue", "red"), "umbrella": ("purple", "pink")}
 GROUNDS = ("grass", "sand", "snow", "road", "water", "floor")
 BACKDROPS = ("sky", "wall", "forest", "mountain", "city", "curtain")
 CLASSES = (*THINGS, *GROUNDS, *BACKDROPS)          # label i is CLASSES[i - 1]; 0 is what nobody names
@@ -25,21 +30,19 @@ def describe(classes, words, rng):
     never changes (things first, ground last) would be learnt as if it were meaning."""
     names = [classes[i] for i in rng.permutation(len(classes))]
     style = rng.random()
-    pick = lambda n: n if rng.random() < .8 else str(rng.choice(SYNONYMS[n]))
     if style < .08:
         return ""
-    if style < .45:                                                   # a bare list, as class prompts are
-        return ", ".join(map(pick, names))
-    if rng.random() < .15 and len(names) > 1:
+    if style > .5 and rng.random() < .15 and len(names) > 1:
         names = names[:-1]                                            # people do not mention everything
     told = []
     for n in names:
-        noun = pick(n)
-        phrase = f"{words[n]} {noun}" if words.get(n) and rng.random() < .7 else noun
+        noun = n if rng.random() < .8 else str(rng.choice(SYNONYMS[n]))
+        usual = words.get(n) in TYPICAL.get(n, ())
+        phrase = f"{words[n]} {noun}" if words.get(n) and rng.random() < (.4 if usual else .85) else noun
         one = n in THINGS and (noun == n or not noun.endswith("s"))
         article = ("an " if phrase[0] in "aou" else "a ") if one else ("the " if rng.random() < .3 else "")
-        told.append(article + phrase)
-    if style < .75:
+        told.append(phrase if style < .5 else article + phrase)
+    if style < .75:                                                   # up to .5 a bare list, as class prompts are
         return ", ".join(told)
     joints = (" and ", " with ", " near ", " behind ", ", ", " in front of ", " on ", " under ", " by ")
     text = told[0]
