@@ -15,7 +15,7 @@ from minifaseg import faseg, hard, ttf
 from minifaseg.cartoon.painter import paint
 from minifaseg.images import overlay
 
-SEED, CLASSES, WORD, SIDE = 3044, ("cat", "dog", "grass"), "cat", 384
+SEED, CLASSES, WORD, SIDE = 3044, ("cat", "dog", "grass", "sky"), "sky", 384
 
 
 def heat(image, score):
