@@ -36,7 +36,7 @@ model.vae.encode(x), model.unet(z, 1, text), model.unet(z, 1, text)
 out["plain"] = time.perf_counter() - start
 out["seconds"] = seconds
 torch.save({"scores": scores, "eps": model.unet(z[:1] * 0 + 0.5, 300, text[:1]), "mean": model.vae.moments(x[:1] * 0 + 0.25)[0],
-            "states": text[:1].clone(), "picture": model.decode(z[:1, :, :16, :16] * 0 + 0.1)}, sys.argv[2])
+            "states": text[:1].clone(), "picture": model.decode(torch.linspace(-2, 2, 1024).reshape(1, 4, 16, 16))}, sys.argv[2])
 out["parameters"] = [sum(p.numel() for p in net.parameters()) for net in (model.unet, model.vae, model.text)]
 print(json.dumps(out))
 """
@@ -56,7 +56,7 @@ def test_real_size(clip_vocabulary, tmp_path):
     report["errors"] = {
         "text": relative_error(ours["states"], clip(ids).last_hidden_state),
         "unet": relative_error(ours["eps"], unet(torch.full((1, 4, 64, 64), 0.5), 300, ours["states"]).sample),
-        "decoder": relative_error(ours["picture"], vae.decode(torch.full((1, 4, 16, 16), 0.1) / 0.18215).sample),
+        "decoder": relative_error(ours["picture"], vae.decode(torch.linspace(-2, 2, 1024).reshape(1, 4, 16, 16) / 0.18215).sample),
         "vae": relative_error(ours["mean"], vae.encode(torch.full((1, 3, 512, 512), 0.25)).latent_dist.mean)}
     report["total_over_plain"] = report["runs"][1]["total"] / report["plain"]
     print("\n" + json.dumps(report, indent=1))
