@@ -37,8 +37,8 @@ def cached_sd15() -> Path | None:
 def find(weights="auto") -> Path:
     """A path, "sd15", "cartoon", or "auto": $MINIFASEG_WEIGHTS, else SD 1.5 in the hub cache, else the cartoon model."""
     if weights == "auto":
-        if os.environ.get("MINIFASEG_WEIGHTS"):
-            return find(os.environ["MINIFASEG_WEIGHTS"])
+        weights = os.environ.get("MINIFASEG_WEIGHTS") or "auto"
+    if weights == "auto":
         return cached_sd15() or CARTOON
     if weights == "sd15":
         found = cached_sd15()

@@ -16,7 +16,7 @@ from minifaseg.hub import CARTOON
 from minifaseg.text import make_tokenizer
 
 
-FLOOR = 0.15           # a margin below what `python -m minifaseg.cartoon.score` measured for the shipped model
+FLOOR = 0.2            # a margin below what `python -m minifaseg.cartoon.score` measured for the shipped model
 
 
 @pytest.fixture(scope="module")
