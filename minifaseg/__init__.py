@@ -17,7 +17,13 @@ __version__ = "0.1.0"
 __all__ = ["METHODS", "InputError", "Result", "clean_classes", "label", "load", "make_method", "segment"]
 
 LABEL_NUMBERS = 64 << 20                                   # scores up-sampled at a time: 256 MiB
-METHODS = {"faseg": ("minifaseg.faseg", "FASeg")}         # name -> (module, its dataclass of numbers with capture() and scores())
+METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),          # name -> (module, its dataclass of numbers with capture() and scores())
+           "diffsegmenter": ("minifaseg.rivals.diffsegmenter", "DiffSegmenter"),
+           "iseg": ("minifaseg.rivals.iseg", "ISeg"),
+           "invseg": ("minifaseg.rivals.invseg", "InvSeg"),
+           "datasetdiffusion": ("minifaseg.rivals.datasetdiffusion", "DatasetDiffusion"),
+           "diffseg": ("minifaseg.rivals.diffseg", "DiffSeg")}
+UNSUPERVISED = ("diffseg", "iseg")                         # these also run without classes
 
 
 @dataclass(frozen=True)
@@ -65,19 +71,25 @@ def segment(image, classes, model, *, caption=None, method="faseg", threshold=No
     """Segments one picture by words.
 
     image: a path, a PIL picture or an (H, W, 3) uint8 array; turned upright by its EXIF tag, transparency on white. classes: K names,
-    or one string with commas. caption: what the picture shows, if you know it. threshold: score below which a pixel is background.
-    numbers: any field of the method's dataclass (faseg.FASeg: timestep, tau, levels, flip, ...). Raises InputError for bad pictures,
-    names or numbers.
+    or one string with commas; () finds nameless segments, with a method of UNSUPERVISED. caption: what the picture shows, if you know it.
+    threshold: score below which a pixel is background. numbers: any field of the method's dataclass (faseg.FASeg: timestep, tau,
+    levels, flip, ...). Raises InputError for bad pictures, names or numbers.
     """
     how = make_method(method, model, threshold=threshold, **numbers)
+    if not classes and method not in UNSUPERVISED:
+        classes = clean_classes(classes)                   # raises: no class to look for
     captured = how.capture(model, _picture(image), classes, caption)
     scores = how.scores(captured)
-    return Result(label(scores, captured.size, how.threshold), captured.classes, scores, captured)
+    if len(scores) > 254:
+        raise InputError(f"{len(scores)} segments; a mask holds at most 254. Let more of them merge, with a larger tau")
+    names = captured.classes or tuple(f"segment {i + 1}" for i in range(len(scores)))
+    return Result(label(scores, captured.size, how.threshold, getattr(how, "certain", None)), names, scores, captured)
 
 
-def label(grid_scores, size, threshold):
+def label(grid_scores, size, threshold, certain=None):
     """Score maps (K, h, w) -> labels (H, W) uint8: the class of the highest score at the picture's own size, 0 where it is below
-    the threshold. Classes are upsampled a few at a time, so that 254 of them on a large picture stay small."""
+    the threshold, 255 where it is from there on but not `certain` (Dataset Diffusion). Classes are upsampled a few at a time, so that
+    254 of them on a large picture stay small."""
     import torch
     from .faseg import upsample
     some = max(1, LABEL_NUMBERS // (size[0] * size[1]))
@@ -88,6 +100,8 @@ def label(grid_scores, size, threshold):
         better = score > best
         labels[better] = (k[better] + i + 1).to(torch.uint8)
         best[better] = score[better]
+    if certain is not None:
+        labels[(labels > 0) & (best < certain)] = 255
     return labels.numpy()
 
 

@@ -57,12 +57,12 @@ def find_spans(ids: list[int], names: list[list[int]]) -> list[list[int] | None]
     return spans
 
 
-def class_prompts(text, classes: tuple[str, ...], alone=False) -> Lookup:
+def class_prompts(text, classes: tuple[str, ...], alone=False, between=",") -> Lookup:
     """P' for these classes: as few prompts as hold all names, or with `alone` one prompt per class.
 
     Alone, no name can leak into the next through the causal text encoder; both cost no UNet pass (`alone` is ours, not the paper's).
     """
-    room, comma = text.config.tokens - 2, text.pieces(",")
+    room, comma = text.config.tokens - 2, text.pieces(between)
     names = [text.pieces(c) for c in classes]
     groups = []                                                             # indices of the classes in each prompt
     used = room + 1
@@ -85,12 +85,13 @@ def class_prompts(text, classes: tuple[str, ...], alone=False) -> Lookup:
     return Lookup(text.states(torch.stack(rows)), spans)
 
 
-def image_prompt(text, classes: tuple[str, ...], caption: str | None = None) -> Lookup:
+def image_prompt(text, classes: tuple[str, ...], caption: str | None = None, between=",") -> Lookup:
     """P, and where the names stand in it (needed only to look them up in P itself, the single-prompt ablation).
 
     What does not fit into T tokens is cut off, with a warning if it is the caption's fault.
     """
-    pieces = text.pieces(f"{caption} ; {', '.join(classes)}" if caption else ", ".join(classes))
+    names = f"{between} ".join(classes)
+    pieces = text.pieces(f"{caption} ; {names}" if caption else names)
     if caption and len(pieces) > text.config.tokens - 2:
         warnings.warn(f"caption and classes make {len(pieces)} tokens; the picture is seen under the first {text.config.tokens - 2} of them")
     ids = text.ids(pieces)

@@ -25,14 +25,20 @@ class StoringProcessor:
         return attn.to_out[0](out.transpose(1, 2).flatten(2))
 
 
-def attention_maps(unet, z, t, states, class_states):
-    """{(cells, is_cross): (B, cells, M)} averaged over the layers and heads of each resolution."""
+def stored(unet, z, t, states, class_states):
+    """[(is_cross, (B, h, cells, M))] of every attention layer, in the order in which they run."""
     store, before = [], unet.attn_processors
     unet.set_attn_processor(StoringProcessor(store, class_states))
-    unet(z, t, states.expand(len(z), -1, -1))
+    with torch.no_grad():
+        unet(z, t, states.expand(len(z), -1, -1))
     unet.set_attn_processor(before)
+    return store
+
+
+def attention_maps(unet, z, t, states, class_states):
+    """{(cells, is_cross): (B, cells, M)} averaged over the layers and heads of each resolution."""
     maps = {}
-    for cross, a in store:
+    for cross, a in stored(unet, z, t, states, class_states):
         maps.setdefault((a.shape[2], cross), []).append(a)
     return {key: torch.cat(a, dim=1).mean(1) for key, a in maps.items()}
 

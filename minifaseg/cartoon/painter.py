@@ -127,7 +127,6 @@ def forest(pen, y, rng, colour):
 
 def mountain(pen, y, rng, colour):
     base = jitter(((118, 124, 150), (136, 112, 116), (104, 130, 128))[rng.integers(3)], rng)
-    x = rng.uniform(-.3, -.1)
     for layer, tone in ((0, .25), (1, 0)):
         x = rng.uniform(-.3, -.1)
         while x < 1.1:

@@ -1,7 +1,7 @@
 """Trains the cartoon model: first the VAE, then UNet and text encoder together, by plain noise prediction on captions.
 
-    python -m minifaseg.cartoon.train --run runs/cartoon                           # start, or go on at the last checkpoint
-    python -m minifaseg.cartoon.train --run runs/more --start cartoon --crop-steps 0  # go on from the shipped weights
+    python -m minifaseg.cartoon.train --run runs/cartoon                            # start, or go on at the last checkpoint
+    python -m minifaseg.cartoon.train --run runs/more --start cartoon --small-steps 0  # go on from the shipped weights
 
 No mask is ever shown to the networks: that their attention segments is a discovery, not a lesson. Masks serve only at the end, to
 choose FA-Seg's numbers for this model on scenes 5000 to 5059 and to score it on scenes 1000 to 1199, which no network has seen.
@@ -27,10 +27,15 @@ from .painter import paint
 from .score import report, tune
 from .words import CLASSES, WORDS, describe, tokenizer_files
 
-SIZE = 128                                               # pixels of a training scene
+SIZE, SMALL = 128, 64                                    # pixels of a training scene; of the first, cheaper ones
 UNET_SIZES = UNetConfig(widths=(48, 96, 160, 192), blocks=1, context=128, heads=2, groups=16)
 TEXT_SIZES = TextConfig(width=128, layers=2, mlp=512, tokens=48, vocabulary=len(json.loads(tokenizer_files()[0])), heads=4)
 VAE_SIZES = VAEConfig(widths=(24, 48, 64), blocks=1, groups=8, scaling=1.0)
+
+
+# Deviation of the latents. SD's is 1, for photographs on 64 x 64 cells. Flat colours on 32 x 32 cells of that size show through the
+# noise up to t = 980, and a network that can see what there is has no use for the words; at a quarter, words decide from t = 600 on.
+SPREAD = 0.25
 
 
 def say(run, text):
@@ -89,7 +94,7 @@ def train_vae(run, steps, device, scenes=1500, seed=0, crop=48, batch=16, lr=2e-
             save(state, path)
     with torch.no_grad():
         z = torch.cat([vae.moments(x.to(device))[0] for x in pictures[:256].split(32)])
-    state["scaling"] = 1 / z.std().item()
+    state["scaling"] = SPREAD / z.std().item()
     say(run, f"vae: latent scaling {state['scaling']:.4f}, channel means {[round(m, 2) for m in z.mean((0, 2, 3)).tolist()]}")
     save(state, path)
     return state
@@ -108,45 +113,49 @@ def start_from(run, weights):
     save({"vae": vae.state_dict(), "scaling": vae.config.scaling, "steps": 1 << 40}, run / "vae.pt")
 
 
-def make_latents(run, vae_state, scenes, device):
-    """Paints `scenes` training scenes (seeds from 20,000,000) and encodes each once: latents, labels, and what a caption needs."""
-    path = run / "latents.pt"
+def make_latents(run, vae_state, scenes, size, device):
+    """Paints `scenes` training scenes (seeds from 20,000,000) and encodes each once: latents, and what a caption needs."""
+    path = run / f"latents{size}.pt"
     if path.exists():
         return torch.load(path, weights_only=False)
     vae = VAE(VAE_SIZES, decoder=False).to(device, memory_format=torch.channels_last)
     vae.load_state_dict({k: v for k, v in vae_state["vae"].items() if not k.startswith(("decoder", "post_quant"))})
-    latents, labels, words = [], [], []
+    latents, seen, words = [], [], []
     for begin in range(0, scenes, 50):
-        batch = [paint(20_000_000 + i, SIZE) for i in range(begin, min(begin + 50, scenes))]
+        batch = [paint(20_000_000 + i, size) for i in range(begin, min(begin + 50, scenes))]
         x = torch.stack([pixels(s.image) for s in batch]).to(device, memory_format=torch.channels_last)
         with torch.no_grad():
-            latents.append((vae.moments(x)[0] * vae_state["scaling"]).half().cpu())
-        labels += [s.labels for s in batch]
-        words += [s.words for s in batch]
-    data = {"latents": torch.cat(latents).contiguous(), "labels": np.stack(labels), "words": words}
+            latents.append((vae.moments(x)[0] * vae_state["scaling"]).cpu())
+        for s in batch:
+            area = np.bincount(s.labels.ravel(), minlength=len(CLASSES) + 1)[1:]
+            seen.append([c for c, n in zip(CLASSES, area) if n > 0.015 * size * size])
+            words.append(s.words)
+    data = {"latents": torch.cat(latents), "seen": seen, "words": words}
     save(data, path)
-    say(run, f"latents: {scenes} scenes, std {data['latents'].float().std():.3f}")
+    say(run, f"latents: {scenes} scenes of {size} pixels, deviation {data['latents'].std():.3f}")
     return data
 
 
-def draw_batch(data, rng, batch, crop):
-    """Random windows of `crop` latent pixels with a caption of what each window shows, clean latents and captions."""
-    side = data["latents"].shape[-1]
-    f = SIZE // side
-    z, captions = [], []
-    for i in rng.integers(len(data["latents"]), size=batch):
-        y, x = rng.integers(side - crop + 1, size=2)
-        z.append(data["latents"][i, :, y:y + crop, x:x + crop])
-        area = np.bincount(data["labels"][i, y * f:(y + crop) * f, x * f:(x + crop) * f].ravel(), minlength=len(CLASSES) + 1)
-        seen = [c for c, n in zip(CLASSES, area[1:]) if n > 0.015 * area.sum()]
-        captions.append(describe(seen, data["words"][i], rng) if seen else "")
-    return torch.stack(z).float(), captions
+def draw_batch(data, rng, batch):
+    """Clean latents and captions, worded anew each time."""
+    chosen = rng.integers(len(data["latents"]), size=batch)
+    return data["latents"][chosen], [describe(data["seen"][i], data["words"][i], rng) for i in chosen]
 
 
-def train_unet(run, data, crop_steps, full_steps, device, seed=0, batch=16, lr=8e-4):
+@torch.no_grad()
+def worth_of_words(unet, text, data, device, t=700, batch=64):
+    """By how much the error grows, as a share, when every picture gets its neighbour's caption: 0 until words begin to matter."""
+    z0, captions = draw_batch(data, np.random.default_rng(0), batch)
+    z0, eps = z0.to(device), torch.randn(z0.shape, generator=torch.Generator().manual_seed(0)).to(device)
+    z, t = ABAR[t].sqrt().item() * z0 + (1 - ABAR[t]).sqrt().item() * eps, torch.full((batch,), t, device=device)
+    right, wrong = ((unet(z, t, text(c)) - eps).square().mean().item() for c in (captions, captions[1:] + captions[:1]))
+    return wrong / right - 1
+
+
+def train_unet(run, small, full, small_steps, full_steps, device, seed=0, batch=16, lr=8e-4):
     """eps-prediction with loss weight min(1 / abar_t, 20), mostly at noisy timesteps, where words are needed to see.
 
-    First on windows a quarter of the picture's area (cheap steps, and steps are what makes the words matter), then on whole pictures.
+    First on scenes of half the side (cheap steps, and steps are what makes the words matter), then on scenes of full size.
     """
     torch.manual_seed(seed)
     unet = UNet(UNET_SIZES).to(device, memory_format=torch.channels_last)
@@ -155,7 +164,7 @@ def train_unet(run, data, crop_steps, full_steps, device, seed=0, batch=16, lr=8
     nets = torch.nn.ModuleDict({"unet": unet, "text": text.model})
     ema = copy.deepcopy(nets).requires_grad_(False)
     optimizer = torch.optim.AdamW(nets.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    steps, done, path = crop_steps + full_steps, 0, run / "unet.pt"
+    steps, done, path = small_steps + full_steps, 0, run / "unet.pt"
     if path.exists():
         state = torch.load(path, map_location=device)
         nets.load_state_dict(state["nets"])
@@ -169,10 +178,8 @@ def train_unet(run, data, crop_steps, full_steps, device, seed=0, batch=16, lr=8
     for step in range(done, steps):
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1, (step + 1) / 200, 0.02 + 2 * (1 - step / steps))
-        if step < crop_steps:
-            z0, captions = draw_batch(data, rng, batch, 16)
-        else:
-            z0, captions = draw_batch(data, rng, batch // 2, data["latents"].shape[-1])
+        data = small if step < small_steps else full
+        z0, captions = draw_batch(data, rng, batch if step < small_steps else batch // 2)
         z0, n = z0.to(device, memory_format=torch.channels_last), len(z0)
         t = torch.from_numpy(np.where(rng.random(n) < 0.8, rng.integers(200, STEPS, n), rng.integers(0, 200, n))).to(device)
         eps = torch.randn_like(z0)
@@ -191,6 +198,7 @@ def train_unet(run, data, crop_steps, full_steps, device, seed=0, batch=16, lr=8
         if (step + 1) % 100 == 0 or step + 1 == steps:
             say(run, f"unet {step + 1}/{steps}  loss {mean_loss:.4f}  {pictures / (time.time() - begin):.1f} pictures/s")
         if (step + 1) % 500 == 0 or step + 1 == steps:
+            say(run, f"error with the wrong caption at t = 700: {worth_of_words(unet, text, data, device):+.1%}")
             save({"nets": nets.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict(), "steps": step + 1}, path)
     return ema
 
@@ -210,19 +218,19 @@ def main():
     p.add_argument("--run", type=Path, default=Path("runs/cartoon"), help="folder of log, checkpoints and, in the end, cartoon.safetensors")
     p.add_argument("--start", metavar="WEIGHTS", help="begin a new run with the networks of this file, such as: cartoon")
     p.add_argument("--vae-steps", type=int, default=2500)
-    p.add_argument("--scenes", type=int, default=8000)
-    p.add_argument("--crop-steps", type=int, default=8000)
-    p.add_argument("--full-steps", type=int, default=3000)
+    p.add_argument("--scenes", type=int, default=12000)
+    p.add_argument("--small-steps", type=int, default=9000)
+    p.add_argument("--full-steps", type=int, default=4500)
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     a = p.parse_args()
     a.run.mkdir(parents=True, exist_ok=True)
     if a.start:
         start_from(a.run, a.start)
     vae_state = train_vae(a.run, a.vae_steps, a.device)
-    data = make_latents(a.run, vae_state, a.scenes, a.device)
-    nets = train_unet(a.run, data, a.crop_steps, a.full_steps, a.device)
+    small, full = (make_latents(a.run, vae_state, a.scenes, size, a.device) for size in (SMALL, SIZE))
+    nets = train_unet(a.run, small, full, a.small_steps, a.full_steps, a.device)
 
-    path, facts = a.run / "cartoon.safetensors", {k: getattr(a, k) for k in ("vae_steps", "scenes", "crop_steps", "full_steps")}
+    path, facts = a.run / "cartoon.safetensors", {k: getattr(a, k) for k in ("vae_steps", "scenes", "small_steps", "full_steps")}
     export(path, vae_state, nets, {}, facts)
     numbers = tune(load(path))
     export(path, vae_state, nets, numbers, facts)

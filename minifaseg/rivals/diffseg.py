@@ -1,0 +1,96 @@
+r"""DiffSeg (Tian et al. 2023, arXiv 2308.12469; release google/diffseg 77ea596).
+
+Its idea: no words at all. Every cell's self-attention says which cells belong with it; cells whose maps are alike, by the symmetric
+Kullback-Leibler divergence, are one thing. Merge maps from a grid of anchors, thrice, and each cell goes to the map that is highest there.
+
+    A    = sum_r rho_r rep_q( up_k(A_r) / sum_k )        keys bilinear, queries repeated; rho proportional to the resolution
+    D    = 1/2 sum_i (x_i - y_i) (ln x_i - ln y_i)
+
+With classes the segments are named as in the release's demo: each class's cross-attention is normalised over the picture, and a segment
+takes the name with the highest mean inside it. The release has no background; here a segment whose best vote is under `threshold` times
+the picture's highest is left unnamed (0 = never). Merges in float32 (the release: float16), on cells and not on 512 x 512 pixels.
+"""
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..attention import Captured
+from ..hard import as_image, fuse_cross, on_grid, weighted
+from ..prompts import class_prompts, clean_classes
+from .look import look
+
+
+@dataclass(frozen=True)
+class DiffSeg:
+    """Defaults: the released code's."""
+    timestep: int = 300                                  # told to the UNet, although no noise is added
+    noise: bool = False
+    seed: int = 0
+    levels: tuple[float, ...] = (1 / 15, 2 / 15, 4 / 15, 8 / 15)                # rho of levels 8, 16, 32, 64
+    cross: tuple[float, ...] = (0.25, 0.25, 0.25, 0.25)  # for the names: all levels alike
+    anchors: int = 16                                    # per side
+    tau: tuple[float, ...] = (1.1, 1.1, 1.1)             # KL of the three merges; 0.9 for Cityscapes and the demo
+    threshold: float = 0.0
+
+    @torch.no_grad()
+    def capture(self, model, image, classes=(), caption=None) -> Captured:
+        """One view, under the empty prompt or the caption; names are looked up in it, as P' is in the dual prompt."""
+        classes = clean_classes(classes) if classes else ()
+        lookup = class_prompts(model.text, classes) if classes else None
+        record = look(model, image, model.text([caption or ""]), [self.timestep], noise=self.noise, seed=self.seed)
+        return Captured(record, model.unet.attention_layers(), image.size, classes, lookup)
+
+    @torch.no_grad()
+    def scores(self, captured: Captured) -> Tensor:
+        """(K, h, w): inside a segment its vote for each class; without classes one map of 0 and 1 per segment."""
+        *_, full = captured.grids
+        segments = merge(aggregate(captured, self.levels), full, self.tau, self.anchors)      # (P, h, w)
+        if not captured.classes:
+            return segments
+        x = fuse_cross(captured, captured.lookup, self.cross)[0]                # (N, K)
+        x = x / x.norm(dim=0)
+        inside = segments.flatten(1)                                            # (P, N)
+        votes = inside @ x / inside.sum(1, keepdim=True)                        # (P, K)
+        return as_image((inside.T @ (votes / votes.max()))[None], full)[0]
+
+
+def aggregate(captured: Captured, weights) -> Tensor:
+    """(N, N) self-attention of all levels on the finest grid; rows sum to 1."""
+    *_, full = captured.grids
+    total = sum(w for _, w in weighted(captured.grids, weights))
+    out = 0
+    for grid, w in weighted(captured.grids, weights):
+        A = captured.self_map(grid)                                             # (1, n, n)
+        keys = F.interpolate(A[0].unflatten(1, grid)[:, None], size=full, mode="bilinear", align_corners=False).flatten(1)  # (n, N)
+        keys = keys / keys.sum(1, keepdim=True)
+        out = out + w / total * on_grid(F.interpolate(as_image(keys[None], grid), size=full, mode="nearest"))[0]
+    return out
+
+
+def symmetric_kl(x: Tensor, y: Tensor) -> Tensor:
+    """D (P, N) between rows of x (P, M) and of y (N, M), all positive: two matrix products."""
+    x, y = x.clamp_min(1e-20), y.clamp_min(1e-20)
+    lx, ly = x.log(), y.log()
+    return ((x * lx).sum(1)[:, None] + (y * ly).sum(1) - x @ ly.T - lx @ y.T) / 2
+
+
+def merge(maps: Tensor, grid, tau, anchors=16) -> Tensor:
+    """maps (N, N), one distribution per cell -> (P, h, w): masks of 0 and 1 of the segments that are highest somewhere."""
+    rows, columns = (torch.arange(min(anchors, n)) * (n // min(anchors, n)) + max(0, (n // anchors - 1) // 2) for n in grid)
+    seeds = maps[(rows[:, None] * grid[1] + columns).flatten()]
+    near = (symmetric_kl(seeds, maps) < tau[0]).to(maps)                        # (anchors^2, N)
+    proposals = near @ maps / near.sum(1, keepdim=True).clamp_min(1)            # an anchor that is like no map, itself included: none
+    proposals = torch.where(near.sum(1, keepdim=True) > 0, proposals, seeds)
+    for limit in tau[1:]:
+        near, left, merged = symmetric_kl(proposals, proposals) < limit, torch.ones(len(proposals), dtype=torch.bool), []
+        for i in range(len(proposals)):
+            if left[i]:
+                near[i, i] = True
+                merged.append(proposals[near[i]].mean(0))                       # those already taken come along, as in the release
+                left[near[i].cpu()] = False
+        proposals = torch.stack(merged)
+    owner = proposals.argmax(0)                                                 # (N,)
+    used = owner.unique()
+    return (owner == used[:, None]).to(maps).unflatten(1, grid)

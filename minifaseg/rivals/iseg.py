@@ -1,0 +1,114 @@
+r"""iSeg (Sun et al. 2024, arXiv 2409.03209; release linsun449/iseg.code 2e8fb32; the facts used here are in its code and talk slides).
+
+Its idea: self-attention may be applied again and again, the object fills up each time, if only it is first made sharper: taking an
+entropy step on the map removes the many small entries that would blur everything. And a class speaks louder if its key is scaled up.
+
+    category-enhanced   states of class tokens times gamma
+    cross               x_c = .7 up(C_16 / sum_p C_16) + .3 up(C_32 / sum_p C_32)
+    entropy-reduced     A' = A / max over queries;   A~ = max(0, A' + lambda log10(e A'));   P = A~ / sum over keys
+    N times             y = P x;  y = y - min y;  x = y / sum y
+
+As in the code: gamma on the text state, so that values grow too (`keys_only=True`: looked up only, as the slides print it); log10 and the
+column maximum; background where max s < (1 - max s)^2, which is max s < 0.382. As on the slides: no hand-picked heads, and the code's
+clustering step is an option, off. The code takes one self-attention layer of the finest level, as here, of SD 2.1; this runs SD 1.5.
+Without classes (`classes=()`; the paper has numbers, the release no code): DiffSeg's merging on the rows of P^N. That part is ours.
+"""
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..attention import Captured, mean_map
+from ..hard import as_image, minmax, on_grid, weighted
+from ..prompts import Lookup, class_maps, clean_classes, find_spans
+from .diffseg import merge, symmetric_kl
+from .look import look
+
+
+@dataclass(frozen=True)
+class ISeg:
+    """Defaults: the released code's for VOC (Context: iterations 5, lam 0.002; COCO: 10, 0.2, threshold 0.45)."""
+    timestep: int = 100
+    seed: int = 1101
+    gamma: float = 1.6
+    keys_only: bool = False
+    cross: tuple[float, ...] = (0.0, 0.7, 0.3, 0.0)      # levels 8, 16, 32, 64
+    layers: tuple[int, ...] = (-2,)                      # which self-attention layers of the finest level, averaged; () = all
+    lam: float = 0.015                                   # of log10: 0.0065 in natural logarithms
+    iterations: int = 8                                  # N
+    clusters: int = 0                                    # 36 for the code's clustering of cross maps; 0 = none
+    template: str = "a photograph of {} and other object and background"
+    merge_tau: float = 1.0                               # without classes only (ours)
+    threshold: float = (3 - 5 ** 0.5) / 2                # s = (1 - s)^2
+
+    @torch.no_grad()
+    def capture(self, model, image, classes, caption=None) -> Captured:
+        """One view for all classes. A caption has no place in this method's prompt."""
+        classes = clean_classes(classes) if classes else ()
+        plain = self.prompt(model.text, classes)
+        loud = Lookup(plain.states.clone(), plain.spans)
+        for _, tokens in plain.spans:
+            loud.states[0, tokens] *= self.gamma
+        record = look(model, image, (plain if self.keys_only else loud).states, [self.timestep], seed=self.seed)
+        return Captured(record, model.unet.attention_layers(), image.size, classes, loud)
+
+    def prompt(self, text, classes) -> Lookup:
+        ids = text.ids(text.pieces(self.template.format(" and ".join(classes))) if classes else [])
+        spans = find_spans(ids.tolist(), [text.pieces(c) for c in classes])
+        return Lookup(text.states(ids[None]), [span and (0, span) for span in spans])
+
+    @torch.no_grad()
+    def scores(self, captured: Captured) -> Tensor:
+        """(K, h, w) on the finest grid; without classes one map of 0 and 1 per segment."""
+        *_, full = captured.grids
+        P = self.propagator(captured)                                           # (N, N)
+        if not captured.classes:
+            return merge(torch.linalg.matrix_power(P, max(1, self.iterations)), full, (self.merge_tau,) * 3)
+        x = self.first(captured, full)                                          # (N, K)
+        x = x - x.min(0).values
+        x = x / x.sum(0).clamp_min(1e-20)
+        for _ in range(self.iterations):
+            y = P @ x
+            y = y - y.min(0).values
+            x = y / y.sum(0).clamp_min(1e-20)
+        return as_image(minmax(x[None]), full)[0]
+
+    def first(self, captured, full) -> Tensor:
+        """Cross-attention of all tokens at two levels (N, T), clustered if asked to, then the mean over each class's tokens (N, K)."""
+        C = 0
+        for grid, w in weighted(captured.grids, self.cross):
+            c = captured.cross_map(grid, captured.lookup.states)[:, 0]          # (1, n, T)
+            c = c / c.sum(1, keepdim=True)
+            C = C + w * on_grid(F.interpolate(as_image(c, grid), size=full, mode="bilinear", align_corners=False))
+        if self.clusters:
+            C = cluster(C[0], full, self.clusters)[None]
+        return class_maps(C[:, None], captured.lookup)[0]
+
+    def propagator(self, captured) -> Tensor:
+        """P (N, N), rows sum to 1."""
+        layers = list(captured.at(captured.grids[-1], "attn1").values())
+        return reduce_entropy(mean_map([layers[i] for i in self.layers] or layers)[0], self.lam)
+
+
+def reduce_entropy(A: Tensor, lam: float) -> Tensor:
+    """A (N, N) with rows that sum to 1 -> P, likewise, sparser. lam = 0 leaves only the scaling by the column's maximum."""
+    A = A / A.amax(0, keepdim=True)
+    A = (A + lam * (1 + A.log()) / math.log(10)).clamp_min(0) if lam else A     # log 0 = -inf becomes 0
+    total = A.sum(1, keepdim=True)
+    return torch.where(total > 0, A / total.clamp_min(1e-20), torch.eye(len(A)).to(A))      # a row with nothing left keeps its cell
+
+
+def cluster(C: Tensor, grid, clusters: int, rounds=20) -> Tensor:
+    """k-means of cells by the symmetric KL of their token distributions, from seeds on a grid; each row becomes its cluster's mean."""
+    side = round(clusters ** 0.5)
+    pick = lambda n: torch.arange(side) * (n // side) + n // side // 2
+    C = C + 1e-5
+    centres = C[(pick(grid[0])[:, None] * grid[1] + pick(grid[1])).flatten()]
+    for _ in range(rounds):
+        own = symmetric_kl(centres, C).argmin(0)                                # (N,)
+        member = F.one_hot(own, len(centres)).to(C)                             # (N, clusters)
+        count = member.sum(0)[:, None]
+        centres = torch.where(count > 0, member.T @ C / count.clamp_min(1), centres)
+    return centres[own]

@@ -1,0 +1,33 @@
+"""How a rival looks at a picture: clean latent, seeded noise up to a timestep, one UNet pass per prompt and timestep."""
+import torch
+from torch import Tensor
+
+from .. import ddim
+from ..attention import QK
+
+TOGETHER = 4                                             # views in one UNet call: bounds the memory, changes nothing else
+
+
+@torch.no_grad()
+def look(model, image, states: Tensor, timesteps, *, noise=True, sample=False, seed=0, flip=False) -> dict[str, QK]:
+    """The record of B = len(timesteps) x (1 + flip) x G views: every timestep, picture then mirror image, every prompt of `states` (G, T, c).
+
+    All views share one draw of noise (the mirror image has it mirrored), from a CPU generator, so that all devices agree.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x = model.pixels(image)
+    shape = (1, model.unet.config.latent, *(n // model.vae.factor for n in x.shape[2:]))
+    draw = lambda: torch.randn(shape, generator=generator).to(x)
+    epsilon = draw() if sample else None                                                # of the posterior
+    eps = draw()
+    mirrors = [lambda a: a, lambda a: a.flip(-1)][:1 + flip]
+    clean = [model.vae.encode(m(x), m(epsilon) if sample else None) for m in mirrors]
+    z = torch.cat([ddim.add_noise(z0, t, m(eps)) if noise else z0 for t in timesteps for m, z0 in zip(mirrors, clean)])
+    z = z.repeat_interleave(len(states), 0)                                             # (B, 4, h, w)
+    ts = torch.tensor(timesteps, device=z.device).repeat_interleave(len(z) // len(timesteps))
+    text = states.repeat(len(z) // len(states), 1, 1)                                   # (B, T, c)
+    records = []
+    for b in range(0, len(z), TOGETHER):
+        records.append({})
+        model.unet(z[b:b + TOGETHER], ts[b:b + TOGETHER], text[b:b + TOGETHER], records[-1])
+    return {path: QK(*(torch.cat([r[path][i] for r in records]) for i in (0, 1)), grid=qk.grid) for path, qk in records[0].items()}
