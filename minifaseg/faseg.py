@@ -4,6 +4,7 @@
     keys of P' -> cross-attention -> HARD -> TTF -> score maps                                            scores, the fast step
 """
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,7 @@ class FASeg:
     dual: bool = True                        # look names up in P' (False: in P itself, the single-prompt ablation)
     alone: bool = False                      # every class in a prompt of its own (ours; costs no UNet pass)
     threshold: float = 0.55                  # below it: background. VOC 0.55, Context 0.50, COCO-Object 0.60 [main_*.py]
+    LOOK: ClassVar = ("timestep", "steps", "noise", "sample", "seed", "flip", "dual", "alone")        # what `capture` depends on
 
     @torch.no_grad()
     def capture(self, model, image: Image.Image, classes, caption: str | None = None) -> Captured:

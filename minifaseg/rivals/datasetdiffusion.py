@@ -9,6 +9,7 @@ It was made for painted pictures and averages attention over all 100 steps of pa
 here it is an average over `timesteps` of the noised picture, which is ours. Everything after that is the released code's.
 """
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +31,7 @@ class DatasetDiffusion:
     tau: int = 4
     threshold: float = 0.5                               # below: background
     certain: float = 0.6                                 # from here on: the class; between the two: 255
+    LOOK: ClassVar = ("timesteps", "seed")        # what `capture` depends on
 
     @torch.no_grad()
     def capture(self, model, image, classes, caption=None) -> Captured:

@@ -11,6 +11,7 @@ takes the name with the highest mean inside it. The release has no background; h
 the picture's highest is left unnamed (0 = never). Merges in float32 (the release: float16), on cells and not on 512 x 512 pixels.
 """
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,7 @@ class DiffSeg:
     anchors: int = 16                                    # per side
     tau: tuple[float, ...] = (1.1, 1.1, 1.1)             # KL of the three merges; 0.9 for Cityscapes and the demo
     threshold: float = 0.0
+    LOOK: ClassVar = ("timestep", "noise", "seed")        # what `capture` depends on
 
     @torch.no_grad()
     def capture(self, model, image, classes=(), caption=None) -> Captured:

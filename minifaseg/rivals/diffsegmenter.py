@@ -10,6 +10,7 @@ code's. The code's continuation of each prompt is BLIP's caption that begins wit
 Not taken over: the code averages the word after a class with it where that word ends in "ing".
 """
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,7 @@ class DiffSegmenter:
     sample: bool = True                                  # posterior sample of the VAE
     seed: int = 0                                        # the release leaves its noise unseeded
     threshold: float = 0.5                               # a constant background map; the release sweeps it on the evaluation set
+    LOOK: ClassVar = ("timesteps", "weight", "template", "sample", "seed")        # what `capture` depends on
 
     @torch.no_grad()
     def capture(self, model, image, classes, caption=None) -> Captured:

@@ -13,6 +13,7 @@ augmented views. Ours: these formulas, every number below, and that gradients re
 in the dual prompt), so that the UNet runs once and is never differentiated.
 """
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -40,6 +41,7 @@ class InvSeg:
     rate: float = 0.02                                   # Adam's, times the states' deviation
     flip: bool = True                                    # views: the picture and its mirror image
     threshold: float = 0.0                               # scores are margins over "background"
+    LOOK: ClassVar = ("timestep", "seed", "flip")        # what `capture` depends on
 
     @torch.no_grad()
     def capture(self, model, image, classes, caption=None) -> Captured:

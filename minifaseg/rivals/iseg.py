@@ -15,6 +15,7 @@ Without classes (`classes=()`; the paper has numbers, the release no code): Diff
 """
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +43,7 @@ class ISeg:
     template: str = "a photograph of {} and other object and background"
     merge_tau: float = 1.0                               # without classes only (ours)
     threshold: float = (3 - 5 ** 0.5) / 2                # s = (1 - s)^2
+    LOOK: ClassVar = ("timestep", "seed", "gamma", "keys_only", "template")        # what `capture` depends on
 
     @torch.no_grad()
     def capture(self, model, image, classes, caption=None) -> Captured:

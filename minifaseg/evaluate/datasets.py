@@ -1,0 +1,205 @@
+"""The usual data sets as pictures with their truth, in the folders mmsegmentation uses; and the cartoon world, painted on the fly.
+
+    data = open_dataset("voc", "data/VOCdevkit")
+    image, truth = data.read(data.ids[0])           # RGB picture; (H, W) uint8: 0 background, i the i-th class, 255 ignore
+
+The label files number their classes in five ways, with shifts, gaps and several meanings of 0. All of it is settled by one table
+per data set, `Layout.values`, applied in one place; after it, label i is classes[i - 1] everywhere.
+"""
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from operator import index
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..cartoon.painter import paint
+from ..cartoon.things import THINGS
+from ..cartoon.words import CLASSES
+from ..errors import InputError
+from .names import CITYSCAPES, CITYSCAPES_THINGS, COCO, COCOSTUFF, COCOSTUFF_THINGS, CONTEXT, CONTEXT_THINGS, VOC, coarse_labels
+
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """classes: prompt wordings, label i of a truth map is classes[i - 1]; file_names: the same as the data set's files spell them;
+    background: label 0 counts as a class (else no pixel is 0); things: the wordings of countable objects; ids: the pictures."""
+    name: str
+    classes: tuple[str, ...]
+    file_names: tuple[str, ...]
+    background: bool
+    things: tuple[str, ...]
+    ids: tuple[str, ...]
+    reader: Callable[[str], tuple[Image.Image, np.ndarray]] = field(repr=False)
+
+    def read(self, id: str) -> tuple[Image.Image, np.ndarray]:
+        """The RGB picture as stored (never rotated: the truth is not) and its (H, W) uint8 truth. Raises InputError for bad files."""
+        if id not in self.ids:
+            raise InputError(f"{self.name}: no picture {id!r} in this split; take one of .ids, such as {self.ids[0]!r}")
+        return self.reader(id)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One data set on disk. Paths are relative to its root; {split}, {id} and {city} (the id's start) vary.
+
+    home: where the root usually lies below a data folder; splits: a text file of ids, or a folder whose pictures all count;
+    values: pixel value -> our label, for every value the files may hold besides 255; hint: where the files come from.
+    """
+    home: str
+    pictures: str
+    labels: str
+    splits: str
+    pairs: tuple[tuple[str, str], ...]
+    things: set[str]                                # by file name
+    values: dict[int, int]
+    background: bool
+    hint: str
+
+    def expected(self, split: str) -> str:
+        files = (self.pictures, self.labels, self.splits)[:3 if self.splits.endswith(".txt") else 2]
+        files = [p.format(split=split, city="*", id="*") for p in files]
+        return f"expected in {Path(self.home).name}: {', '.join(files)} ({self.hint})"
+
+
+def same(n: int) -> dict[int, int]:
+    return {i: i for i in range(1, n + 1)}
+
+
+CONTEXT_FILES = dict(home="VOCdevkit/VOC2010", pictures="JPEGImages/{id}.jpg", labels="SegmentationClassContext/{id}.png",
+                     splits="ImageSets/SegmentationContext/{split}.txt", pairs=CONTEXT, things=CONTEXT_THINGS,
+                     hint="labels and lists are made by mmsegmentation's tools/dataset_converters/pascal_context.py")
+LAYOUTS = {
+    "voc": Layout("VOCdevkit/VOC2012", "JPEGImages/{id}.jpg", "SegmentationClass/{id}.png", "ImageSets/Segmentation/{split}.txt",
+                  VOC, {name for name, _ in VOC}, {0: 0, **same(20)}, True, "all are in the VOC 2012 trainval archive"),
+    # mmsegmentation's reduce_zero_label for 59 classes: what it makes 255 and i - 1 is 255 and i here, and nothing shifts again
+    "context59": Layout(**CONTEXT_FILES, values={0: IGNORE, **same(59)}, background=False),
+    "context60": Layout(**CONTEXT_FILES, values={0: 0, **same(59)}, background=True),
+    "coco-object": Layout("coco_stuff164k", "images/{split}2017/{id}.jpg", "annotations/{split}2017/{id}_instanceTrainIds.png",
+                          "images/{split}2017", COCO, {name for name, _ in COCO}, {0: 0, **same(80)}, True,
+                          "labels are made of COCO-Stuff's by GroupViT's convert_dataset/convert_coco_object.py"),
+    "cityscapes27": Layout("cityscapes", "leftImg8bit/{split}/{city}/{id}_leftImg8bit.png",
+                           "gtFine/{split}/{city}/{id}_gtFine_labelIds.png", "leftImg8bit/{split}", CITYSCAPES, CITYSCAPES_THINGS,
+                           {**{i: IGNORE for i in range(7)}, **{i: i - 6 for i in range(7, 34)}}, False,
+                           "the archives leftImg8bit_trainvaltest and gtFine_trainvaltest, unpacked side by side; not labelTrainIds"),
+    "cocostuff27": Layout("coco_stuff164k", "images/{split}2017/{id}.jpg", "annotations/{split}2017/{id}.png", "images/{split}2017",
+                          COCOSTUFF, set(COCOSTUFF_THINGS), dict(enumerate(coarse_labels())), False,
+                          "labels are those of stuffthingmaps_trainval2017.zip, values 0 to 181 and 255; not labelTrainIds")}
+NAMES = (*LAYOUTS, "cartoon")
+
+
+def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 1200), side: int = 128) -> Dataset:
+    """One of NAMES. root: its folder, or a data folder above it; reads the list of ids, no picture yet. Raises InputError.
+
+    The cartoon world needs no root and has no splits: one picture of side x side pixels per seed; its ids are the seeds as text.
+    """
+    if name == "cartoon":
+        return open_cartoon(seeds, side)
+    if name not in LAYOUTS:
+        raise InputError(f"no data set {name!r}; there is: {', '.join(NAMES)}")
+    layout = LAYOUTS[name]
+    if root is None:
+        raise InputError(f"{name}: no folder given; {layout.expected(split)}")
+    root = find_root(Path(root).expanduser(), layout, split)
+    ids = list_ids(layout, root, split)
+    file_names, classes = zip(*layout.pairs)
+    things = tuple(wording for spelt, wording in layout.pairs if spelt in layout.things)
+    return Dataset(name, classes, file_names, layout.background, things, ids, partial(read_files, layout, root, split))
+
+
+def open_cartoon(seeds, side) -> Dataset:
+    try:
+        ids = tuple(str(index(seed)) for seed in seeds)
+    except TypeError:
+        ids = ()
+    if not ids or any(i.startswith("-") for i in ids):
+        raise InputError(f"cartoon: seeds {seeds!r}; give one or more whole numbers from 0, such as range(1000, 1200)")
+    if side < 1:
+        raise InputError(f"cartoon: pictures of {side} x {side} pixels; give a side of 1 or more")
+    return Dataset("cartoon", CLASSES, CLASSES, True, tuple(THINGS), ids, partial(read_cartoon, side))
+
+
+def read_cartoon(side, id):
+    scene = paint(int(id), side)
+    return scene.image, scene.labels.copy()                                 # Pillow's own memory is read-only
+
+
+def find_root(given: Path, layout: Layout, split: str) -> Path:
+    """The folder itself or the data set's usual place below it, whichever holds the list of splits."""
+    parts = Path(layout.home).parts
+    for root in (given, *(given.joinpath(*parts[i:]) for i in reversed(range(len(parts))))):
+        if (root / layout.splits).parent.is_dir():
+            return root
+    what = "no folder" if given.is_dir() else "no such folder, so no"
+    raise InputError(f"{given}: {what} {Path(layout.splits).parent.as_posix()} there; {layout.expected(split)}")
+
+
+def list_ids(layout: Layout, root: Path, split: str) -> tuple[str, ...]:
+    """In the order of the split's file; sorted where the split is a folder."""
+    listing = root / layout.splits
+    before, after = listing.name.split("{split}")
+    found = {p.name[len(before):len(p.name) - len(after)]: p for p in visible(listing.parent, f"{before}*{after}")}
+    if split not in found:
+        raise InputError(f"{listing.parent}: no split {split!r}; there is: {', '.join(found) or 'none'}; {layout.expected(split)}")
+    path = found[split]
+    if path.is_dir():
+        suffix = layout.pictures.rpartition("{id}")[2]
+        pictures = visible(root, layout.pictures.format(split=split, city="*", id="*"))
+        ids = [p.name.removesuffix(suffix) for p in pictures]
+    else:
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as e:
+            raise InputError(f"{path}: cannot be read as a list of picture ids ({getattr(e, 'strerror', 0) or e}); copy it again") from e
+        ids = [line.strip() for line in lines if line.strip()]
+    if not ids:
+        raise InputError(f"{path}: no pictures in this split; {layout.expected(split)}")
+    return tuple(ids)
+
+
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """What matches, sorted, without the hidden files that some systems add (._000.jpg)."""
+    return sorted(p for p in folder.glob(pattern) if not p.name.startswith("."))
+
+
+def read_files(layout: Layout, root: Path, split: str, id: str) -> tuple[Image.Image, np.ndarray]:
+    places = dict(split=split, id=id, city=id.partition("_")[0])
+    picture = load(root / layout.pictures.format(**places), layout, split)
+    path = root / layout.labels.format(**places)
+    label = load(path, layout, split)
+    if label.mode not in ("P", "L"):
+        raise InputError(f"{path}: a label map of mode {label.mode}; it must be P or L, 8 bits, one id per pixel ({layout.hint})")
+    if label.size != picture.size:
+        raise InputError(f"{path}: {label.width} x {label.height} pixels, but its picture {picture.width} x {picture.height}; "
+                         "take both from the same copy of the data set, not resized or rotated")
+    return picture.convert("RGB"), truth_of(np.asarray(label), layout, path)
+
+
+def load(path: Path, layout: Layout, split: str) -> Image.Image:
+    """The picture as stored: no rotation by EXIF, no colours for palette ids."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {layout.expected(split)}") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: not a picture that Pillow can read; copy or unpack it again") from None
+    except Exception as e:                              # Pillow's decoders raise OSError, SyntaxError, struct.error, ...
+        raise InputError(f"{path}: cannot be read ({getattr(e, 'strerror', 0) or e}); copy or unpack it again") from e
+
+
+def truth_of(values: np.ndarray, layout: Layout, path: Path) -> np.ndarray:
+    """(H, W) uint8 pixel values of a file -> (H, W) uint8 labels: the only place where numbers change their meaning."""
+    table = np.full(256, -1, np.int16)                                      # -1: a value this data set does not have
+    table[list(layout.values)] = list(layout.values.values())
+    table[IGNORE] = IGNORE
+    truth = table[values]
+    if truth.min() < 0:
+        raise InputError(f"{path}: pixel value {values[truth < 0].max()}, but its values are 0 to {max(layout.values)} and {IGNORE}; "
+                         f"is it of another data set or numbering? ({layout.hint})")
+    return truth.astype(np.uint8)

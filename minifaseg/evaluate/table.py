@@ -1,0 +1,80 @@
+"""The table of results: Markdown to read, CSV and JSON to compute with, a bar plot or the curve of a sweep to look at.
+
+Published numbers stand in rows of their own and are marked; they were measured by others, on other weights, by other rules.
+"""
+import csv
+import io
+import json
+import math
+
+# mIoU in percent. Sources: FA-Seg, abstract of arXiv 2506.23323 (mean over VOC, Context, Object only); DiffSegmenter and iSeg, slides of the
+# authors' talk; InvSeg, table figure of its project page; DiffSeg, DiffSegmenter's table (open vocabulary) and its own slides (unsupervised).
+PUBLISHED = {
+    "voc": {"diffsegmenter": 60.1, "iseg": 68.2, "invseg": 63.4, "diffseg": 39.4},
+    "context60": {"diffsegmenter": 27.5, "iseg": 30.9, "invseg": 27.8, "diffseg": 16.7},
+    "coco-object": {"diffsegmenter": 37.9, "iseg": 38.4, "invseg": 36.0, "diffseg": 19.1},
+    "cityscapes27": {"diffseg": 21.2, "iseg": 25.0},
+    "cocostuff27": {"diffseg": 43.6, "iseg": 45.2}}
+COLUMNS = (("miou", "mIoU"), ("miou_absent_zero", "mIoU, absent = 0"), ("things", "things"), ("pixel_accuracy", "pixel accuracy"))
+OURS = {"invseg": "invseg (our reconstruction)"}
+
+
+def percent(x):
+    return "-" if x is None or math.isnan(x) else f"{100 * x:.1f}"
+
+
+def markdown(report):
+    """The methods, then every class, as two Markdown tables."""
+    methods = report["methods"]
+    published = PUBLISHED.get(report["dataset"], {}) if not report.get("candidates", "").startswith("gt") else {}
+    lines = [f"{report['dataset']}, {report['pictures']} pictures, weights: {report['weights']}, candidates: {report['candidates']}"
+             + (f", {report['failed']} left out" if report["failed"] else ""), "",
+             "| method | " + " | ".join(title for _, title in COLUMNS) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
+    for name, m in methods.items():
+        lines.append(f"| {OURS.get(name, name)} | " + " | ".join(percent(m[key]) for key, _ in COLUMNS) + " |")
+    for name, value in published.items():
+        lines.append(f"| *{name}, published* | *{value}* |" + " |" * (len(COLUMNS) - 1))
+    lines += ["", "| class | " + " | ".join(methods) + " |", "|---" * (1 + len(methods)) + "|"]
+    for c in next(iter(methods.values()))["per_class"]:
+        lines.append(f"| {c} | " + " | ".join(percent(m["per_class"][c]) for m in methods.values()) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(report):
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    classes = list(next(iter(report["methods"].values()))["per_class"])
+    writer.writerow(["method", *(key for key, _ in COLUMNS), *classes])
+    for name, m in report["methods"].items():
+        writer.writerow([name, *(m[key] for key, _ in COLUMNS), *m["per_class"].values()])
+    return out.getvalue()
+
+
+def as_json(report):
+    """NaN, which JSON does not know, becomes null."""
+    clean = lambda x: {k: clean(v) for k, v in x.items()} if isinstance(x, dict) else None if isinstance(x, float) and math.isnan(x) else x
+    return json.dumps(clean(report))
+
+
+def plot(report, file, sweep=None):
+    """Bars of mIoU per method, or one curve per method over the swept number -> PNG. Needs matplotlib."""
+    from matplotlib.figure import Figure
+    methods = report["methods"]
+    figure = Figure(figsize=(6, 0.8 + 0.35 * len(methods)) if not sweep else (6, 4), layout="constrained")
+    axes = figure.subplots()
+    if sweep:
+        curves = {}
+        for name, m in methods.items():
+            spec, _, value = name.rpartition("=")
+            curves.setdefault(spec.rpartition(sweep)[0].rstrip(":;"), []).append((float(value), 100 * m["miou"]))
+        for name, points in curves.items():
+            axes.plot(*zip(*points), marker="o", label=OURS.get(name, name))
+        axes.set(xlabel=sweep, ylabel="mIoU (%)", title=report["dataset"])
+        axes.legend()
+    else:
+        bars = axes.barh([OURS.get(name, name) for name in methods], [100 * m["miou"] for m in methods.values()], color="#5b8bd0")
+        axes.bar_label(bars, fmt="%.1f", padding=3)
+        axes.invert_yaxis()
+        axes.set(xlabel="mIoU (%)", title=report["dataset"])
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, format="png", dpi=120)

@@ -1,0 +1,103 @@
+"""Chooses a method's numbers for a model: the same coordinate search, with the same budget of candidates, for every method.
+
+    python -m minifaseg.evaluate.tune --method faseg,iseg --seeds 5000:5060            # cartoon scenes that no table uses
+
+Prints the chosen numbers of each method as JSON, as they stand in a model's numbers file (cartoon.json beside cartoon.safetensors).
+"""
+import argparse
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+
+import minifaseg
+
+from .candidates import Candidates
+from .datasets import open_dataset
+from .metrics import confusion, summary
+from .rows import Row, split
+
+BUDGET = 24                                              # candidates a method may try, each with its own best threshold
+THRESHOLDS = np.arange(0.1, 0.91, 0.05).round(2)
+CROSS = [(0, 0, 1, 0), (0, .5, .5, 0), (0, .7, .3, 0), (0, .3, .7, 0), (0, 1, 0, 0), (.15, .7, .15, 0), (0, .4, .4, .2), (.3, .5, .1, .1)]
+TIMES = [50, 100, 200, 300, 400, 500]
+
+# Per method: what it starts from on a young and small model, and what is tried, number by number, until the budget is spent.
+GRIDS = {
+    "faseg": ({"timestep": 200, "noise": True, "steps": 0, "sample": False, "cross": (0, .5, .5, 0), "levels": (0, 0, .5, .5), "tau": 1},
+              {"timestep": TIMES, "cross": CROSS, "levels": [(.1, .1, .5, .3), (0, 0, .3, .7), (0, 0, 0, 1), (0, .2, .4, .4), (0, 0, .7, .3)], "tau": [2, 3]}),
+    "diffsegmenter": ({"timesteps": (50, 100, 200, 300), "template": "a picture of {}", "sample": False},
+                      {"timesteps": [(50,), (100,), (200,), (300,), (400,), (100, 200, 300, 400)], "cross": CROSS, "weight": [1.0, 1.5, 2.0]}),
+    "iseg": ({"timestep": 200, "template": "a picture of {}"},
+             {"timestep": TIMES, "cross": CROSS, "iterations": [1, 2, 4], "lam": [0.002, 0.05, 0.2], "gamma": [1.0, 1.3], "layers": [(-1,), ()]}),
+    "invseg": ({"timestep": 200, "cross": (0, .5, .5, 0)},
+               {"timestep": TIMES, "cross": CROSS, "rate": [0.005, 0.05], "beta": [4.0, 16.0], "entropy": [0.0, 2.0], "repel": [0.0, 2.0]}),
+    "datasetdiffusion": ({"timesteps": (100, 200, 300, 400)},
+                         {"timesteps": [(50,), (100,), (200,), (300,), (400,)], "cross": [2, 3], "level": [3], "tau": [1, 2, 3]}),
+    "diffseg": ({"timestep": 200, "noise": True},
+                {"timestep": TIMES, "tau": [(x,) * 3 for x in (.3, .5, .7, .9, 1.5)], "cross": CROSS, "noise": [False], "levels": [(0, 0, .3, .7), (0, 0, 0, 1)]}),
+}
+
+
+def best_threshold(how, method, dataset, model, candidates, seen=None):
+    """(mIoU, threshold) of the best threshold for these numbers. seen: {look: [(scene's truth, captured)]}, filled as needed."""
+    seen = {} if seen is None else seen
+    row = Row(method, method, how)
+    if row.look not in seen:
+        seen[row.look] = []
+        for id in dataset.ids:
+            image, truth = dataset.read(id)
+            seen[row.look].append((truth, how.capture(model, image, candidates(id, image, truth))))
+    n = len(dataset.classes) + 1
+    grid = THRESHOLDS if method != "invseg" else THRESHOLDS - 0.5           # margins over the background
+    totals = np.zeros((len(grid), n, n + 1), np.int64)
+    for truth, captured in seen[row.look]:
+        own = np.array([0, *(dataset.classes.index(c) + 1 for c in captured.classes)])
+        best, k = (a.numpy() for a in minifaseg.faseg.upsample(how.scores(captured), captured.size).max(0))
+        for i, threshold in enumerate(grid):
+            totals[i] += confusion(truth, own[np.where(best >= threshold, k + 1, 0)], n)
+    return max((summary(m, dataset)["miou"], float(t)) for m, t in zip(totals, grid))
+
+
+def tune(method, dataset, model, candidates, budget=BUDGET):
+    """The numbers found, as a dict of the method's fields, threshold included."""
+    best, grid = GRIDS[method]
+    seen, tried = {}, {}
+
+    def value(numbers):
+        key = json.dumps(numbers)
+        if key not in tried and len(tried) < budget:
+            how = replace(minifaseg.make_method(method), **numbers)
+            tried[key] = best_threshold(how, method, dataset, model, candidates, seen)
+            if len(seen) > 2:                                               # captures are large: keep the best look and the newest
+                keep = {Row(method, method, replace(how, **n)).look for n in (best, numbers)}
+                for look in [look for look in seen if look not in keep]:
+                    del seen[look]
+        return tried.get(key, (-1.0, 0.0))
+
+    value(best)
+    for name, values in grid.items():
+        best = max((best, *(best | {name: v} for v in values)), key=lambda numbers: value(numbers)[0])
+        print("{} {} = {}: mIoU {:.4f} at threshold {:.2f} ({} of {} tried)".format(method, name, best.get(name), *value(best), len(tried), budget), flush=True)
+    how, (_, threshold) = replace(minifaseg.make_method(method), **best), value(best)
+    numbers = best | {"threshold": round(threshold, 2)}
+    if hasattr(how, "certain"):
+        numbers["certain"] = numbers["threshold"]                           # no pixel "uncertain": a table has no place for them
+    return {k: v for k, v in asdict(replace(how, **numbers)).items() if k in numbers}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--method", default=",".join(GRIDS))
+    p.add_argument("--seeds", default="5000:5060", help="cartoon scenes, FIRST:LAST")
+    p.add_argument("--weights", default="cartoon")
+    p.add_argument("--budget", type=int, default=BUDGET)
+    a = p.parse_args()
+    model = minifaseg.load(a.weights)
+    dataset = open_dataset("cartoon", seeds=range(*map(int, a.seeds.split(":"))), side=model.side)
+    candidates = Candidates("gt", dataset, shuffle=0)
+    print(json.dumps({method: tune(method, dataset, model, candidates, a.budget) for method in split(a.method)}))
+
+
+if __name__ == "__main__":
+    main()
