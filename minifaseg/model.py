@@ -1,5 +1,7 @@
 """The three networks on one device, ready to look at pictures: load("auto") -> Model."""
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -68,6 +70,17 @@ def pick_device(device="auto") -> torch.device:
         raise InputError(f"device {device!r} cannot be used here ({one_line(e)[:100]}); try --device auto") from None
 
 
+def numbers_beside(path) -> dict:
+    """The methods' numbers for a model, {method: {field: value}}, from the JSON file of its name beside it; {} without such a file."""
+    path = Path(path).with_suffix(".json")
+    if not path.is_file():
+        return {}
+    try:
+        return {method: dict(numbers) for method, numbers in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, TypeError, AttributeError) as e:
+        raise InputError(f"{path}: no JSON of methods and their numbers ({one_line(e)[:100]}); mend or delete it") from None
+
+
 def load(weights="auto", device="auto", dtype=None) -> Model:
     """The model of a .safetensors file, a diffusers folder, "sd15", "cartoon" or "auto" (see `find`).
 
@@ -87,4 +100,4 @@ def load(weights="auto", device="auto", dtype=None) -> Model:
     parts = {"unet": file.unet(dtype), "vae": file.vae(dtype=dtype), "text": file.text(dtype)}
     for net in parts.values():
         net.to(device).eval().requires_grad_(False)
-    return Model(**parts, checkpoint=file, notes=file.metadata)
+    return Model(**parts, checkpoint=file, notes=file.metadata | numbers_beside(file.path))

@@ -19,13 +19,14 @@ from .. import load
 from ..checkpoint import Checkpoint, write_single
 from ..ddim import ABAR, STEPS
 from ..errors import InputError
+from ..evaluate.command import main as evaluate
+from ..evaluate.tune import tune_cartoon
 from ..hub import find
 from ..text import Text, TextConfig, make_tokenizer
 from ..unet import UNet, UNetConfig
 from ..vae import VAE, VAEConfig
 from .painter import paint
-from .score import report, tune
-from .words import CLASSES, WORDS, describe, tokenizer_files
+from .words import CLASSES, WORDS, describe, tokenizer_files, units
 
 SIZE, SMALL = 128, 64                                    # pixels of a training scene; of the first, cheaper ones
 UNET_SIZES = UNetConfig(widths=(48, 96, 160, 192), blocks=1, context=128, heads=2, groups=16)
@@ -142,6 +143,25 @@ def draw_batch(data, rng, batch):
     return data["latents"][chosen], [describe(data["seen"][i], data["words"][i], rng) for i in chosen]
 
 
+def states_one_by_one(text, captions):
+    """(B, T, c) text states in which every phrase was encoded by itself, and start and padding are the empty prompt's.
+
+    Left to itself, a text encoder that is trained with its UNet writes the whole caption into the padding after it, and the UNet reads
+    only there: words matter for what is painted, and none of them for where. Here each word can speak for itself alone.
+    """
+    rows = [[tuple(text.pieces(u)) for u in units(caption)] for caption in captions]
+    distinct = list(dict.fromkeys(p for row in rows for p in row))
+    start, end = text.tokenizer.bos_token_id, text.tokenizer.eos_token_id
+    length = 2 + max(map(len, distinct), default=0)                         # the encoder is causal: what would follow changes nothing
+    alone = text.states(torch.tensor([[start, *p, *[end] * (length - 1 - len(p))] for p in distinct])) if distinct else None
+    empty = text([""])[0]                                                   # (T, c)
+    states = []
+    for row in rows:
+        said = torch.cat([empty[:1], *(alone[distinct.index(p), 1:1 + len(p)] for p in row)])[:len(empty)]
+        states.append(torch.cat([said, empty[len(said):]]))
+    return torch.stack(states)
+
+
 @torch.no_grad()
 def worth_of_words(unet, text, data, device, t=700, batch=64):
     """By how much the error grows, as a share, when every picture gets its neighbour's caption: 0 until words begin to matter."""
@@ -153,7 +173,8 @@ def worth_of_words(unet, text, data, device, t=700, batch=64):
 
 
 def train_unet(run, small, full, small_steps, full_steps, device, seed=0, batch=16, lr=8e-4):
-    """eps-prediction with loss weight min(1 / abar_t, 20), mostly at noisy timesteps, where words are needed to see.
+    """eps-prediction with loss weight min(1 / abar_t, 20), mostly at noisy timesteps, where words are needed to see; and the plain text
+    encoder, which every prompt goes through later, is drawn to the states of phrases encoded one by one, which the UNet is trained on.
 
     First on scenes of half the side (cheap steps, and steps are what makes the words matter), then on scenes of full size.
     """
@@ -174,7 +195,7 @@ def train_unet(run, small, full, small_steps, full_steps, device, seed=0, batch=
         done = state["steps"]
     weight = (1 / ABAR).clamp(max=20).to(device)
     abar = ABAR.to(device)
-    rng, begin, mean_loss, pictures = np.random.default_rng([seed, done]), time.time(), 0.0, 0
+    rng, begin, mean_loss, mean_apart, pictures = np.random.default_rng([seed, done]), time.time(), 0.0, 0.0, 0
     for step in range(done, steps):
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1, (step + 1) / 200, 0.02 + 2 * (1 - step / steps))
@@ -184,8 +205,10 @@ def train_unet(run, small, full, small_steps, full_steps, device, seed=0, batch=
         t = torch.from_numpy(np.where(rng.random(n) < 0.8, rng.integers(200, STEPS, n), rng.integers(0, 200, n))).to(device)
         eps = torch.randn_like(z0)
         a = abar[t][:, None, None, None]
-        error = (unet(a.sqrt() * z0 + (1 - a).sqrt() * eps, t, text(captions)) - eps).square().mean((1, 2, 3))    # (B,)
-        loss = (weight[t] * error).mean()
+        states = states_one_by_one(text, captions)
+        error = (unet(a.sqrt() * z0 + (1 - a).sqrt() * eps, t, states) - eps).square().mean((1, 2, 3))            # (B,)
+        apart = (text(captions) - states.detach()).square().mean()
+        loss = (weight[t] * error).mean() + 0.1 * apart
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
@@ -195,20 +218,21 @@ def train_unet(run, small, full, small_steps, full_steps, device, seed=0, batch=
             torch._foreach_lerp_(list(ema.parameters()), list(nets.parameters()), 1 - decay)
         pictures += n
         mean_loss += (error.mean().item() - mean_loss) * (0.01 if step > done else 1)
+        mean_apart += (apart.item() - mean_apart) * (0.01 if step > done else 1)
         if (step + 1) % 100 == 0 or step + 1 == steps:
-            say(run, f"unet {step + 1}/{steps}  loss {mean_loss:.4f}  {pictures / (time.time() - begin):.1f} pictures/s")
+            say(run, f"unet {step + 1}/{steps}  loss {mean_loss:.4f}  text {mean_apart:.4f}  {pictures / (time.time() - begin):.1f} pictures/s")
         if (step + 1) % 500 == 0 or step + 1 == steps:
             say(run, f"error with the wrong caption at t = 700: {worth_of_words(unet, text, data, device):+.1%}")
             save({"nets": nets.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict(), "steps": step + 1}, path)
     return ema
 
 
-def export(path, vae_state, nets, faseg, facts):
+def export(path, vae_state, nets, facts):
     """One float16 single file, under SD 1.5's names, with everything in its metadata that a loader cannot read off shapes."""
     vocab_json, merges_txt = tokenizer_files()
     notes = {"unet": {"heads": UNET_SIZES.heads, "groups": UNET_SIZES.groups}, "text": {"heads": TEXT_SIZES.heads},
              "vae": {"groups": VAE_SIZES.groups, "scaling": vae_state["scaling"]}, "side": SIZE, "words": WORDS,
-             "tokenizer": {"vocab_json": vocab_json, "merges_txt": merges_txt}, "faseg": faseg, "training": facts}
+             "tokenizer": {"vocab_json": vocab_json, "merges_txt": merges_txt}, "training": facts}
     half = lambda state: {k: v.half().cpu().contiguous() for k, v in state.items() if v.is_floating_point()}
     write_single(path, {"unet": half(nets["unet"].state_dict()), "vae": half(vae_state["vae"]), "text": half(nets["text"].state_dict())}, notes)
 
@@ -231,12 +255,12 @@ def main():
     nets = train_unet(a.run, small, full, a.small_steps, a.full_steps, a.device)
 
     path, facts = a.run / "cartoon.safetensors", {k: getattr(a, k) for k in ("vae_steps", "scenes", "small_steps", "full_steps")}
-    export(path, vae_state, nets, {}, facts)
-    numbers = tune(load(path))
-    export(path, vae_state, nets, numbers, facts)
-    say(a.run, f"{path}: {path.stat().st_size / 1e6:.1f} MB, FA-Seg's numbers {json.dumps(numbers)}")
-    for line in report(load(path), range(1000, 1200)):
-        say(a.run, line)
+    export(path, vae_state, nets, facts)
+    numbers = {"faseg": tune_cartoon("faseg", load(path))}
+    path.with_suffix(".json").write_text(json.dumps(numbers, indent=1) + "\n")
+    say(a.run, f"{path}: {path.stat().st_size / 1e6:.1f} MB, its numbers beside it: {json.dumps(numbers)}")
+    evaluate(["cartoon", "--weights", str(path), "--method", "faseg:tau=0;flip=False,faseg:flip=False,faseg:tau=0,faseg",
+              "--thresholds", "5000:5060", "--out", str(a.run / "held-out")])
 
 
 if __name__ == "__main__":

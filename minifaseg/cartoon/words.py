@@ -1,5 +1,6 @@
 """The words of the cartoon world: what there is, what it is called, captions, and a CLIP tokenizer that knows every word as one token."""
 import json
+import re
 
 from .things import THINGS
 
@@ -49,6 +50,14 @@ def describe(classes, words, rng):
     for t in told[1:]:
         text += str(rng.choice(joints)) + t
     return str(rng.choice(("a picture of ", "a photo of ", ""), p=(.1, .1, .8))) + text
+
+
+JOINTS = re.compile(r"^(a picture of |a photo of )|(, | and | with | near | behind | in front of | on | under | by )")
+
+
+def units(caption):
+    """What a caption is made of, in order: phrases such as "a black cat" and the joints between them."""
+    return [u.strip() for u in JOINTS.split(caption) if u and u.strip()]
 
 
 def merge(pieces, ranks):

@@ -159,7 +159,7 @@ class ClipTagger:
     def __call__(self, image) -> tuple[str, ...]:
         s = self.similarities(image)
         kept = s > s.min() + self.share * (s.max() - s.min())
-        kept[s.argmax()] = True
+        pass
         return tuple(c for c, keep in zip(self.classes, kept) if keep)
 
 
@@ -240,13 +240,13 @@ def load(path, kind, model_class, processor_class, device, example):
     try:
         found = model_class.config_class.get_config_dict(str(path))[0].get("model_type")
         if found != kind.lower():
-            raise InputError(f"{path}: a model of type {found!r}, not {kind}; {advice}")
+            raise InputError(f"{path}: {f'a {found} model' if found else 'no config.json of a model'}, not {kind}; {advice}")
         model, report = model_class.from_pretrained(str(path), output_loading_info=True)
         processor = processor_class.from_pretrained(str(path))
     except InputError:
         raise
     except Exception as e:                    # whatever transformers stumbles upon: OSError, ValueError, KeyError, SafetensorError ...
-        raise InputError(f"{path}: no {kind} model can be read there ({one_line(e)[:200]}); {advice}") from None
+        raise InputError(f"{path}: no {kind} model can be read there ({one_line(e).split('. ')[0][:200]}); {advice}") from None
     finally:
         logging.set_verbosity(verbosity)
     if report["missing_keys"]:                # transformers fills these with random numbers

@@ -20,21 +20,21 @@ from .rows import Row, split
 BUDGET = 24                                              # candidates a method may try, each with its own best threshold
 THRESHOLDS = np.arange(0.1, 0.91, 0.05).round(2)
 CROSS = [(0, 0, 1, 0), (0, .5, .5, 0), (0, .7, .3, 0), (0, .3, .7, 0), (0, 1, 0, 0), (.15, .7, .15, 0), (0, .4, .4, .2), (.3, .5, .1, .1)]
-TIMES = [50, 100, 200, 300, 400, 500]
+TIMES = [10, 20, 50, 100, 200, 300]
 
 # Per method: what it starts from on a young and small model, and what is tried, number by number, until the budget is spent.
 GRIDS = {
-    "faseg": ({"timestep": 200, "noise": True, "steps": 0, "sample": False, "cross": (0, .5, .5, 0), "levels": (0, 0, .5, .5), "tau": 1},
+    "faseg": ({"timestep": 50, "noise": True, "steps": 0, "sample": False, "cross": (0, .5, .5, 0), "levels": (0, 0, .5, .5), "tau": 1},
               {"timestep": TIMES, "cross": CROSS, "levels": [(.1, .1, .5, .3), (0, 0, .3, .7), (0, 0, 0, 1), (0, .2, .4, .4), (0, 0, .7, .3)], "tau": [2, 3]}),
-    "diffsegmenter": ({"timesteps": (50, 100, 200, 300), "template": "a picture of {}", "sample": False},
-                      {"timesteps": [(50,), (100,), (200,), (300,), (400,), (100, 200, 300, 400)], "cross": CROSS, "weight": [1.0, 1.5, 2.0]}),
-    "iseg": ({"timestep": 200, "template": "a picture of {}"},
+    "diffsegmenter": ({"timesteps": (20, 50, 100, 200), "template": "a picture of {}", "sample": False},
+                      {"timesteps": [(20,), (50,), (100,), (200,), (300,), (50, 100, 200, 300)], "cross": CROSS, "weight": [1.0, 1.5, 2.0]}),
+    "iseg": ({"timestep": 50, "template": "a picture of {}"},
              {"timestep": TIMES, "cross": CROSS, "iterations": [1, 2, 4], "lam": [0.002, 0.05, 0.2], "gamma": [1.0, 1.3], "layers": [(-1,), ()]}),
-    "invseg": ({"timestep": 200, "cross": (0, .5, .5, 0)},
+    "invseg": ({"timestep": 50, "cross": (0, .5, .5, 0)},
                {"timestep": TIMES, "cross": CROSS, "rate": [0.005, 0.05], "beta": [4.0, 16.0], "entropy": [0.0, 2.0], "repel": [0.0, 2.0]}),
-    "datasetdiffusion": ({"timesteps": (100, 200, 300, 400)},
-                         {"timesteps": [(50,), (100,), (200,), (300,), (400,)], "cross": [2, 3], "level": [3], "tau": [1, 2, 3]}),
-    "diffseg": ({"timestep": 200, "noise": True},
+    "datasetdiffusion": ({"timesteps": (20, 50, 100, 200)},
+                         {"timesteps": [(10,), (20,), (50,), (100,), (200,)], "cross": [2, 3], "level": [3], "tau": [1, 2, 3]}),
+    "diffseg": ({"timestep": 50, "noise": True},
                 {"timestep": TIMES, "tau": [(x,) * 3 for x in (.3, .5, .7, .9, 1.5)], "cross": CROSS, "noise": [False], "levels": [(0, 0, .3, .7), (0, 0, 0, 1)]}),
 }
 
@@ -86,6 +86,12 @@ def tune(method, dataset, model, candidates, budget=BUDGET):
     return {k: v for k, v in asdict(replace(how, **numbers)).items() if k in numbers}
 
 
+def tune_cartoon(method, model, seeds=range(5000, 5060), budget=BUDGET):
+    """`tune` on scenes of the cartoon world that no table uses: their own classes, in an order by chance."""
+    dataset = open_dataset("cartoon", seeds=seeds, side=model.side)
+    return tune(method, dataset, model, Candidates("gt", dataset, shuffle=0), budget)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--method", default=",".join(GRIDS))
@@ -94,9 +100,8 @@ def main():
     p.add_argument("--budget", type=int, default=BUDGET)
     a = p.parse_args()
     model = minifaseg.load(a.weights)
-    dataset = open_dataset("cartoon", seeds=range(*map(int, a.seeds.split(":"))), side=model.side)
-    candidates = Candidates("gt", dataset, shuffle=0)
-    print(json.dumps({method: tune(method, dataset, model, candidates, a.budget) for method in split(a.method)}))
+    seeds = range(*map(int, a.seeds.split(":")))
+    print(json.dumps({method: tune_cartoon(method, model, seeds, a.budget) for method in split(a.method)}))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,136 @@
+"""How good is it? Segments a data set and prints one honest table.
+
+    python -m minifaseg.evaluate cartoon --seeds 1000:1200 --method faseg,iseg --json -
+    python -m minifaseg.evaluate voc --root data/VOCdevkit --candidates gt --method faseg --out runs/voc
+    python -m minifaseg.evaluate cartoon --sweep threshold=0.3:0.7:0.05 --out runs/thresholds
+    torchrun --nproc-per-node 2 -m minifaseg.evaluate voc --root data/VOCdevkit --out runs/voc
+"""
+import argparse
+import os
+import random
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import minifaseg
+
+from ..errors import InputError
+from ..images import write
+from . import table
+from .candidates import Candidates, Captioner, Captions, ClipTagger
+from .datasets import NAMES, open_dataset
+from .metrics import summary
+from .rows import make_rows
+from .run import evaluate
+from .tune import best_threshold
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def parser():
+    p = argparse.ArgumentParser(prog="minifaseg.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("dataset", choices=NAMES)
+    p.add_argument("--root", help="folder of the data set, or a data folder above it, as mmsegmentation lays them out")
+    p.add_argument("--split", default="val")
+    p.add_argument("--seeds", type=span, default=range(1000, 1200), metavar="FIRST:LAST", help="scenes of the cartoon world (default 1000:1200)")
+    p.add_argument("--method", default="faseg", help='names with commas between; change numbers as in "faseg:tau=0;flip=False"')
+    p.add_argument("--sweep", metavar="NAME=FIRST:LAST:STEP", help="one row per value of a number, for the methods that have it")
+    p.add_argument("--thresholds", type=span, metavar="FIRST:LAST", help="give every row its own best threshold, found on these cartoon scenes")
+    p.add_argument("--unsupervised", action="store_true", help="no classes: segments, matched to the truth per picture (diffseg, iseg)")
+    p.add_argument("--candidates", default="gt", help="classes looked for: gt, gt+N (with N absent ones), all, clip, or a JSON file: id -> names")
+    p.add_argument("--shuffle-classes", type=int, metavar="SEED", help="order the candidates by chance (default: the data set's order)")
+    p.add_argument("--clip", metavar="PATH", help="CLIP model for --candidates clip")
+    p.add_argument("--captions", metavar="FILE", help="JSON file: id -> caption")
+    p.add_argument("--captioner", metavar="PATH", help="BLIP model that writes the captions, folder or hub name")
+    p.add_argument("--weights", default="auto")
+    p.add_argument("--device", default="auto")
+    p.add_argument("--dtype")
+    p.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
+    p.add_argument("--shuffle-seed", type=int, metavar="SEED", help="take the pictures in an order by chance (before --limit)")
+    p.add_argument("--out", metavar="DIR", help="keep results, tables and plots here; the same command again goes on where it was")
+    p.add_argument("--save-masks", metavar="DIR", help="also write every mask: DIR/method/id.png")
+    p.add_argument("--json", metavar="FILE", help="write the numbers as one JSON object; - = standard output, and nothing else there")
+    return p
+
+
+def span(text):
+    try:
+        first, last = map(int, text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: write it as FIRST:LAST, such as 1000:1200") from None
+    if not 0 <= first < last:
+        raise argparse.ArgumentTypeError(f"{text!r}: no scenes")
+    return range(first, last)
+
+
+def prepare(a):
+    """(rows, dataset, model, candidates, captions, ids) of the request; everything that can be wrong with it is found here."""
+    device = f"cuda:{os.environ['LOCAL_RANK']}" if a.device == "cuda" and "LOCAL_RANK" in os.environ else a.device     # one GPU per process
+    model = minifaseg.load(a.weights, device, a.dtype)
+    dataset = open_dataset(a.dataset, a.root, a.split, a.seeds, model.side)
+    rows = make_rows(a.method, model, dataset, a.sweep)
+    for row in rows:
+        if a.unsupervised and row.method not in minifaseg.UNSUPERVISED:
+            raise InputError(f"{row.method} needs classes; without them there are: {', '.join(minifaseg.UNSUPERVISED)}")
+    if a.thresholds:
+        rows = [with_best_threshold(row, model, a.thresholds) for row in rows]
+    if (a.candidates == "clip") != (a.clip is not None):
+        raise InputError("--candidates clip and --clip PATH belong together")
+    if a.captions and a.captioner:
+        raise InputError("--captions and --captioner: give one of the two")
+    tagger = a.clip and ClipTagger(a.clip, dataset.classes, model.device)
+    candidates = Candidates(a.candidates, dataset, tagger, a.shuffle_classes)
+    captions = Captions(Captioner(a.captioner, model.device) if a.captioner else a.captions)
+    ids = list(dataset.ids)
+    if a.shuffle_seed is not None:
+        random.Random(a.shuffle_seed).shuffle(ids)
+    return rows, dataset, model, candidates, captions, ids[:a.limit]
+
+
+def with_best_threshold(row, model, seeds):
+    data = open_dataset("cartoon", seeds=seeds, side=model.side)
+    _, threshold = best_threshold(row.how, row.method, data, model, Candidates("gt", data, shuffle=0))
+    return replace(row, how=replace(row.how, threshold=threshold, **({"certain": threshold} if hasattr(row.how, "certain") else {})))
+
+
+def run(a):
+    rows, dataset, model, candidates, captions, ids = prepare(a)
+    report = {"dataset": dataset.name, "weights": model.source, "candidates": "none" if a.unsupervised else a.candidates, "captions": a.captioner or a.captions}
+    settings = report | {"split": a.split, "unsupervised": a.unsupervised, "shuffle_classes": a.shuffle_classes, "clip": a.clip, "dtype": str(model.dtype),
+                         "rows": {row.name: asdict(row.how) for row in rows}}
+    totals, failed = evaluate(rows, dataset, model, candidates, captions, ids=ids, out=a.out, settings=settings, unsupervised=a.unsupervised,
+                              save_masks=a.save_masks)
+    if int(os.environ.get("RANK", 0)):                                     # the first process speaks for all
+        return 0
+    report |= {"pictures": len(ids) - failed, "failed": failed,
+               "methods": {row.name: summary(totals[row.name], dataset) | {"numbers": asdict(row.how)} for row in rows}}
+    text, as_json = table.markdown(report), table.as_json(report)
+    if a.out:
+        for name, content in (("table.md", text), ("table.csv", table.as_csv(report)), ("table.json", as_json + "\n")):
+            write(Path(a.out) / name, lambda file: file.write(content.encode()))
+        try:
+            sweep = a.sweep and a.sweep.partition("=")[0]
+            write(Path(a.out) / "plot.png", lambda file: table.plot(report, file, sweep))
+        except ImportError:
+            print('no plot: it needs matplotlib (pip install "minifaseg[evaluate]")', file=sys.stderr)
+    if a.json == "-":
+        print(as_json)
+    else:
+        print(text, end="")
+        if a.json:
+            write(a.json, lambda file: file.write((as_json + "\n").encode()))
+    if failed:
+        print(f"{failed} of {len(ids)} pictures left out, see above", file=sys.stderr)
+    return FAILED if failed else 0
+
+
+def main(arguments=None):
+    a = parser().parse_args(arguments)
+    try:
+        sys.exit(run(a))
+    except InputError as e:
+        print(f"minifaseg.evaluate: {e}", file=sys.stderr)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        print("interrupted" + (f"; the same command goes on where it was ({a.out})" if a.out else ""), file=sys.stderr)
+        sys.exit(INTERRUPTED)
