@@ -15,8 +15,6 @@ from ..checkpoint import one_line
 from ..errors import InputError
 from ..model import pick_device
 
-IGNORE = 255
-
 
 def tidy(name) -> str:
     """What names are compared by: case and blanks do not count."""
@@ -70,15 +68,13 @@ class Candidates:
     dataset: has `classes` (wordings; label i is classes[i - 1]), `file_names` (the data set's spellings, same order) and `ids`.
     shuffle: None for the data set's order, or a number S: an order seeded by (S, id). It is an order of all classes, so which of two
     comes first does not depend on what else is looked for.
-    Raises InputError for another `how`, and for a file with an unknown name or without one of the data set's ids: at once, not when
-    the first such picture comes.
+    Raises InputError for another `how`, and, at once, for a file with an unknown name or without one of the data set's ids.
     """
     def __init__(self, how, dataset, tagger=None, shuffle=None):
         self.how, self.classes, self.tagger, self.shuffle = str(how), tuple(dataset.classes), tagger, shuffle
         self.number = {tidy(name): i for names in (dataset.file_names, dataset.classes) for i, name in enumerate(names)}
         truth = re.fullmatch(r"gt(?:\+(\d+))?", self.how)
-        self.absent = int(truth[1] or 0) if truth else None
-        self.listing = None
+        self.absent, self.listing = int(truth[1] or 0) if truth else None, None
         if shuffle is not None and shuffle < 0:
             raise InputError(f"shuffle {shuffle}: give a number from 0 on, or none for the data set's order")
         if self.how == "clip" and tagger is None:
@@ -109,7 +105,7 @@ class Candidates:
         return tuple(self.classes[i] for i in order if i in found)
 
     def _seen(self, id, truth) -> list[int]:
-        labels = [int(v) for v in np.unique(truth) if v not in (0, IGNORE)]
+        labels = [int(v) for v in np.unique(truth) if v not in (0, 255)]
         if labels and labels[-1] > len(self.classes):
             raise InputError(f"{id}: the truth map holds label {labels[-1]}, but the data set has {len(self.classes)} classes; "
                              "is it of another data set?")
@@ -159,7 +155,7 @@ class ClipTagger:
     def __call__(self, image) -> tuple[str, ...]:
         s = self.similarities(image)
         kept = s > s.min() + self.share * (s.max() - s.min())
-        pass
+        kept[s.argmax()] = True
         return tuple(c for c, keep in zip(self.classes, kept) if keep)
 
 
@@ -183,9 +179,7 @@ class Captioner:
         inputs = self.processor(images=image.convert("RGB"), text=prefix or None, return_tensors="pt").to(self.model.device)
         ids = self.model.generate(**inputs, max_new_tokens=self.length, do_sample=False, num_beams=1)[0]
         text = self.processor.decode(ids, skip_special_tokens=True)
-        if not prefix:
-            return text
-        head = self.processor.decode(inputs["input_ids"][0], skip_special_tokens=True)
+        head = self.processor.decode(inputs["input_ids"][0], skip_special_tokens=True) if prefix else ""
         return prefix + text[len(head):]
 
 

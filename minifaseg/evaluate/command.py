@@ -64,10 +64,14 @@ def span(text):
 
 
 def prepare(a):
-    """(rows, dataset, model, candidates, captions, ids) of the request; everything that can be wrong with it is found here."""
+    """(rows, dataset, model, candidates, captions) of the request; everything that can be wrong with it is found here."""
     device = f"cuda:{os.environ['LOCAL_RANK']}" if a.device == "cuda" and "LOCAL_RANK" in os.environ else a.device     # one GPU per process
     model = minifaseg.load(a.weights, device, a.dtype)
     dataset = open_dataset(a.dataset, a.root, a.split, a.seeds, model.side)
+    ids = list(dataset.ids)
+    if a.shuffle_seed is not None:
+        random.Random(a.shuffle_seed).shuffle(ids)
+    dataset = replace(dataset, ids=tuple(ids[:a.limit]))
     rows = make_rows(a.method, model, dataset, a.sweep)
     for row in rows:
         if a.unsupervised and row.method not in minifaseg.UNSUPERVISED:
@@ -81,10 +85,7 @@ def prepare(a):
     tagger = a.clip and ClipTagger(a.clip, dataset.classes, model.device)
     candidates = Candidates(a.candidates, dataset, tagger, a.shuffle_classes)
     captions = Captions(Captioner(a.captioner, model.device) if a.captioner else a.captions)
-    ids = list(dataset.ids)
-    if a.shuffle_seed is not None:
-        random.Random(a.shuffle_seed).shuffle(ids)
-    return rows, dataset, model, candidates, captions, ids[:a.limit]
+    return rows, dataset, model, candidates, captions
 
 
 def with_best_threshold(row, model, seeds):
@@ -94,15 +95,15 @@ def with_best_threshold(row, model, seeds):
 
 
 def run(a):
-    rows, dataset, model, candidates, captions, ids = prepare(a)
+    rows, dataset, model, candidates, captions = prepare(a)
     report = {"dataset": dataset.name, "weights": model.source, "candidates": "none" if a.unsupervised else a.candidates, "captions": a.captioner or a.captions}
     settings = report | {"split": a.split, "unsupervised": a.unsupervised, "shuffle_classes": a.shuffle_classes, "clip": a.clip, "dtype": str(model.dtype),
                          "rows": {row.name: asdict(row.how) for row in rows}}
-    totals, failed = evaluate(rows, dataset, model, candidates, captions, ids=ids, out=a.out, settings=settings, unsupervised=a.unsupervised,
+    totals, failed = evaluate(rows, dataset, model, candidates, captions, out=a.out, settings=settings, unsupervised=a.unsupervised,
                               save_masks=a.save_masks)
     if int(os.environ.get("RANK", 0)):                                     # the first process speaks for all
         return 0
-    report |= {"pictures": len(ids) - failed, "failed": failed,
+    report |= {"pictures": len(dataset.ids) - failed, "failed": failed,
                "methods": {row.name: summary(totals[row.name], dataset) | {"numbers": asdict(row.how)} for row in rows}}
     text, as_json = table.markdown(report), table.as_json(report)
     if a.out:
@@ -120,7 +121,7 @@ def run(a):
         if a.json:
             write(a.json, lambda file: file.write((as_json + "\n").encode()))
     if failed:
-        print(f"{failed} of {len(ids)} pictures left out, see above", file=sys.stderr)
+        print(f"{failed} of {len(dataset.ids)} pictures left out, see above", file=sys.stderr)
     return FAILED if failed else 0
 
 

@@ -72,15 +72,15 @@ class Results:
             os.write(self.file, (json.dumps({"id": id, "rows": rows}) + "\n").encode())
 
 
-def evaluate(rows, dataset, model, candidates, captions=None, *, ids=None, out=None, settings=None, unsupervised=False, save_masks=None,
+def evaluate(rows, dataset, model, candidates, captions=None, *, out=None, settings=None, unsupervised=False, save_masks=None,
              progress=True):
-    """(matrices {row name: (n, n + 1)}, number of pictures left out) over `ids` (default: all pictures), summed over all processes.
+    """(matrices {row name: (n, n + 1)}, number of pictures left out) over all pictures, summed over all processes.
 
     A picture that cannot be read, captioned or segmented is reported on stderr and left out for every row alike.
     """
     shard, n = Shard(model.device), len(dataset.classes) + 1
     results = Results(out, settings or {}, shard.rank)
-    mine = [id for i, id in enumerate(dataset.ids if ids is None else ids) if i % shard.world == shard.rank]
+    mine = [id for i, id in enumerate(dataset.ids) if i % shard.world == shard.rank]
     totals, failed = {row.name: np.zeros((n, n + 1), np.int64) for row in rows}, 0
     with tqdm(total=len(mine), disable=not progress or shard.rank > 0, unit="picture") as bar:
         for id in mine:
