@@ -60,7 +60,7 @@ def parser():
     p.add_argument("--device", help="auto, cuda, cuda:1, mps or cpu")
     p.add_argument("--dtype", help="float32, float16 or bfloat16 (default: what suits the device)")
     p.add_argument("--caption", help="a sentence about the picture, put before the class names")
-    p.add_argument("--method", choices=list(minifaseg.METHODS))
+    p.add_argument("--method", choices=list(minifaseg.METHODS), help=f"{' and '.join(minifaseg.UNSUPERVISED)} also run without class names")
     p.add_argument("--threshold", type=float, help="scores below it are background, 0 to 1")
     p.add_argument("--no-flip", dest="flip", action="store_const", const=False, help="skip the mirrored view: faster")
     p.add_argument("--seed", type=int, help="seed of the method's random numbers")
@@ -95,8 +95,8 @@ def pictures(argument: str) -> list[str] | None:
     return found or None
 
 
-def sort_out(arguments) -> tuple[list[str], tuple[str, ...]]:
-    """Arguments -> pictures (each once, in order) and class names."""
+def sort_out(arguments, nameless=False) -> tuple[list[str], tuple[str, ...]]:
+    """Arguments -> pictures (each once, in order) and class names; with `nameless` there may be none of those."""
     images, names = {}, []
     for argument in arguments:
         found = pictures(argument)
@@ -104,6 +104,8 @@ def sort_out(arguments) -> tuple[list[str], tuple[str, ...]]:
             names += argument.split(",")
         else:
             images |= {same(image): image for image in found or [argument]}
+    if not names and nameless and all(map(pictures, arguments)):
+        return list(images.values()), ()
     if not names:
         raise UsageError("no class names; put them after the pictures: python -m minifaseg image.jpg cat dog grass")
     try:
@@ -149,7 +151,7 @@ def same(path):
 # Doing it
 
 def run(args) -> int:
-    images, classes = sort_out(args.things)
+    images, classes = sort_out(args.things, getattr(args, "method", None) in minifaseg.UNSUPERVISED)
     jobs, model, failed = plan(images, args), None, 0
     if any(image == "-" or os.path.exists(image) for image in images):      # else there is only to say that they are missing
         model = minifaseg.load(args.weights, **chosen(args, "device", "dtype"))

@@ -77,6 +77,21 @@ def test_one_picture(run):
     assert "cartoon" in err and "python weights.py download" in err and len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("method", minifaseg.METHODS)
+def test_every_method(run, method):
+    code, out, _ = run("x.png", *CLASSES, "--method", method)
+    labels = minifaseg.segment(SCENE.image, CLASSES, load_once("cartoon", device="cpu"), method=method).labels
+    assert code == 0 and (np.asarray(Image.open("x_mask.png")) == labels).all() and len(np.unique(labels)) > 1
+
+
+@pytest.mark.parametrize("method", minifaseg.UNSUPERVISED)
+def test_nameless_segments(run, method):
+    code, out, _ = run("x.png", "--method", method)
+    assert code == 0 and "segment 1" in out and np.asarray(Image.open("x_mask.png")).min() >= 1
+    code, _, err = run("no-such.png", "--method", method)
+    assert code == 1 and "no-such.png" in err
+
+
 def test_json_lines_and_scores(run):
     paint(8, size=100).image.save("y.png")
     code, out, err = run("x.png", "y.png", "--json", "--scores", "-o", "made/here", *CLASSES)

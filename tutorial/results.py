@@ -6,19 +6,25 @@ stopped run goes on where it was. About an hour and a half on two CPU cores.
 import contextlib
 import io
 import json
+import re
 import shlex
-import sys
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
 
+import minifaseg
+from minifaseg.cartoon.painter import paint
+from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.command import parser, run
+from minifaseg.evaluate.rows import split
+from minifaseg.images import mask_image
 
 HERE, RUNS = Path(__file__).parent, Path("runs/results")
 HELD_OUT = "--seeds 1000:1200 --shuffle-classes 0"
 OWN = "--thresholds 5000:5060"                            # every row with its own best threshold, found on scenes that no table uses
 METHODS = "faseg,diffsegmenter,iseg,invseg,datasetdiffusion,diffseg"
-BASE = "faseg:alone=False"
 
 EXPERIMENTS = {
     "methods": f"{HELD_OUT} --method {METHODS}",
@@ -51,12 +57,73 @@ def measure(name):
     return command, json.loads((folder / "table.json").read_text())
 
 
+def rows(report):
+    """One line per row: mIoU, things, pixel accuracy, threshold."""
+    lines = ["| row | mIoU | things | pixel accuracy | threshold |", "|---|---|---|---|---|"]
+    for name, m in report["methods"].items():
+        lines.append(f"| `{name}` | {m['miou']:.3f} | {m['things']:.3f} | {m['pixel_accuracy']:.3f} | {m['numbers']['threshold']:.2f} |")
+    return lines
+
+
+def side_by_side(reports, titles):
+    """mIoU of each row in several experiments, their mean and the distance from the lowest to the highest."""
+    lines = [f"| row | {' | '.join(titles)} | mean | spread |", "|---" * (len(titles) + 3) + "|"]
+    for name in reports[0]["methods"]:
+        values = [r["methods"][name]["miou"] for r in reports]
+        lines.append(f"| `{name}` | {' | '.join(f'{v:.3f}' for v in values)} | {np.mean(values):.3f} | {max(values) - min(values):.3f} |")
+    return lines
+
+
+def table(name):
+    """Markdown of the experiment `name`, or of the group `name-...`."""
+    group = [e for e in EXPERIMENTS if e.rpartition("-")[0] == name]
+    measured = [measure(e) for e in group or [name]]
+    command = measured[0][0] + (f"   # and so on: {', '.join(group)}" if group else "")
+    lines = side_by_side([r for _, r in measured], [e.rpartition("-")[2] for e in group]) if group else rows(measured[0][1])
+    return "\n".join(["```sh", f"python -m minifaseg.evaluate {command}", "```", "", *lines])
+
+
+def curves(name, field, file):
+    """mIoU over a number that is the last of each row's name: one curve per method -> figures/`file`."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes, lines = figure.subplots(), {}
+    for row, m in measure(name)[1]["methods"].items():
+        lines.setdefault(row.partition(":")[0], []).append((float(row.rpartition("=")[2]), m["miou"]))
+    for method, points in lines.items():
+        axes.plot(*zip(*points), marker="o", markersize=4, label=method)
+    axes.set(xlabel=field, ylabel="mIoU", ylim=(0, None))
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(lines) > 1:
+        axes.legend(frameon=False)
+    figure.savefig(HERE / "figures" / file, dpi=110)
+
+
+def gallery(file, seeds=(1003, 1010, 1024), side=160):
+    """A held-out scene per line: the picture, its truth, and the mask of every method -> figures/`file`."""
+    model, methods = minifaseg.load("cartoon"), split(METHODS)
+    page = Image.new("RGB", ((side + 8) * (2 + len(methods)), (side + 8) * len(seeds) + 24), "white")
+    for x, title in enumerate(("picture", "truth", *methods)):
+        ImageDraw.Draw(page).text((x * (side + 8) + side / 2, 12), title, (30, 30, 34), ImageFont.load_default(14), anchor="mm")
+    for y, seed in enumerate(seeds):
+        scene = paint(seed, model.side)
+        own = np.zeros(256, np.uint8)
+        own[[CLASSES.index(c) + 1 for c in scene.classes]] = range(1, len(scene.classes) + 1)
+        masks = [own[scene.labels], *(minifaseg.segment(scene.image, scene.classes, model, method=m).labels for m in methods)]
+        pictures = [paint(seed, 2 * side).image, *(mask_image(m).convert("RGB") for m in masks)]
+        for x, picture in enumerate(pictures):
+            page.paste(picture.resize((side, side), Image.LANCZOS if x == 0 else Image.NEAREST), (x * (side + 8), 24 + y * (side + 8)))
+    page.save(HERE / "figures" / file)
+
+
 def main():
-    for name in sys.argv[1:] or EXPERIMENTS:
-        command, report = measure(name)
-        print(f"\n{name}: python -m minifaseg.evaluate {command}", flush=True)
-        for row, m in report["methods"].items():
-            print(f"    {row:60s} {m['miou']:.3f}  {m['pixel_accuracy']:.3f}", flush=True)
+    text = (HERE / "results.md").read_text(encoding="utf-8")
+    for name in re.findall(r"<!-- (\S+) -->", text):
+        print(f"{name} ...", flush=True)
+        text = re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _: f"<!-- {name} -->\n{table(name)}\n<!-- /{name} -->", text, flags=re.S)
+        (HERE / "results.md").write_text(text, encoding="utf-8")
+    curves("timestep", "timestep t", "results-timestep.png")
+    curves("threshold", "threshold", "results-threshold.png")
+    gallery("results-methods.png")
 
 
 if __name__ == "__main__":

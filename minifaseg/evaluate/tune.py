@@ -12,6 +12,7 @@ import numpy as np
 
 import minifaseg
 
+from ..faseg import upsample
 from .candidates import Candidates
 from .datasets import open_dataset
 from .metrics import confusion, summary
@@ -53,7 +54,7 @@ def best_threshold(how, method, dataset, model, candidates, seen=None):
     totals = np.zeros((len(grid), n, n + 1), np.int64)
     for truth, captured in seen[row.look]:
         own = np.array([0, *(dataset.classes.index(c) + 1 for c in captured.classes)])
-        best, k = (a.numpy() for a in minifaseg.faseg.upsample(how.scores(captured), captured.size).max(0))
+        best, k = (a.cpu().numpy() for a in upsample(how.scores(captured), captured.size).max(0))
         for i, threshold in enumerate(grid):
             totals[i] += confusion(truth, own[np.where(best >= threshold, k + 1, 0)], n)
     return max((summary(m, dataset)["miou"], float(t)) for m, t in zip(totals, grid))
