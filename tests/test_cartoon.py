@@ -40,6 +40,11 @@ def test_same_seed_same_scene():
     assert a.image.tobytes() != other.image.tobytes()
 
 
+def test_scenes_can_be_asked_for():
+    assert set(paint(3, 64, things=("cat", "dog"), ground="grass", backdrop="sky").classes) == {"cat", "dog", "grass", "sky"}
+    assert set(paint(3, 64, things=("bus",), ground="road", backdrop="").classes) == {"bus", "road"}
+
+
 def test_labels_are_exact():
     """Every class in the picture is listed, nothing else is; a finer drawing of the same scene has the same labels but for its rims."""
     for seed in range(40):

@@ -17,7 +17,7 @@ import minifaseg
 from minifaseg import InputError
 from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.words import CLASSES
-from minifaseg.evaluate.candidates import Candidates
+from minifaseg.evaluate.candidates import Candidates, Captions
 from minifaseg.evaluate.datasets import Dataset, open_dataset
 from minifaseg.evaluate.metrics import confusion, iou, match, summary
 from minifaseg.evaluate.rows import make_row, make_rows, parse_sweep
@@ -150,6 +150,22 @@ def test_matrix_equals_segmenting_one_by_one(model, tmp_path):
             saved = np.asarray(Image.open(tmp_path / row.name.replace(":", "_") / f"{seed}.png"))
             assert np.array_equal(saved, own[labels])
         assert np.array_equal(totals[row.name], expected)
+
+
+def test_captions_reach_the_methods(model, tmp_path):
+    """A caption per picture for FA-Seg, a continuation per class for DiffSegmenter, as `segment` would be told them."""
+    scene = paint(1000)
+    data = open_dataset("cartoon", seeds=[1000])
+    rows = make_rows("faseg,diffsegmenter", model, data)
+    told = {"faseg": "a picture of grass and sky", "diffsegmenter": {c: f"a picture of {c} near the sea" for c in scene.classes}}
+    for row in rows:
+        (tmp_path / "captions.json").write_text(json.dumps({"1000": told[row.name]}))
+        totals, _ = evaluate([row], data, model, Candidates("gt", data), Captions(tmp_path / "captions.json"), progress=False)
+        silent, _ = evaluate([row], data, model, Candidates("gt", data), progress=False)
+        labels = minifaseg.segment(scene.image, scene.classes, model, method=row.name, caption=told[row.name]).labels
+        own = np.array([0, *(CLASSES.index(c) + 1 for c in scene.classes)])
+        assert np.array_equal(totals[row.name], confusion(scene.labels, own[labels], len(CLASSES) + 1))
+        assert not np.array_equal(totals[row.name], silent[row.name])
 
 
 def test_killed_run_goes_on(tmp_path):

@@ -220,15 +220,17 @@ def label_of(name):
     return CLASSES.index(name) + 1
 
 
-def paint(seed, size=128):
-    """The scene of this seed at `size` x `size` pixels. The same seed at another size is the same scene, drawn finer."""
+def paint(seed, size=128, *, things=None, ground=None, backdrop=None):
+    """The scene of this seed at `size` x `size` pixels. The same seed at another size is the same scene, drawn finer. What is to be
+    seen can be given: things ("cat", "dog"), a ground, a backdrop ("" for plain paper); the seed decides the rest."""
     rng = np.random.default_rng([seed, 2506])
     pen = Pen(size)
     horizon, swell = float(rng.uniform(.4, .62)), float(rng.uniform(-.035, .035))
     behind = horizon + abs(swell)                                     # the backdrop reaches behind the ground's rim
     names, words = [], {}                                             # words: name -> colour word or ""
 
-    backdrop = "" if rng.random() < 1 / 7 else str(rng.choice(BACKDROPS))
+    drawn = "" if rng.random() < 1 / 7 else str(rng.choice(BACKDROPS))
+    backdrop = drawn if backdrop is None else backdrop
     if backdrop in ("wall", "curtain"):
         words[backdrop] = str(rng.choice(["red", "yellow", "green", "blue", "purple", "pink", "brown", "gray", "white"]))
     pen.place(0, 0, 0, 1)
@@ -242,7 +244,8 @@ def paint(seed, size=128):
         pen.place(label_of(backdrop), 0, 0, 1)
         globals()[backdrop](pen, behind, rng, colour)
 
-    ground = str(rng.choice(GROUNDS))
+    drawn = str(rng.choice(GROUNDS))
+    ground = ground or drawn
     tone = jitter(GROUND_TONES[ground], rng, 12)
     swell = 0 if ground in ("road", "water", "floor") else swell
     pen.place(label_of(ground), 0, 0, 1)
@@ -251,16 +254,18 @@ def paint(seed, size=128):
     globals()[ground](pen, horizon + abs(swell), rng, tone)
 
     spots = []                                                        # things, from far to near
-    for _ in range(int(rng.choice((1, 2, 3), p=(.25, .45, .3)))):
+    count = int(rng.choice((1, 2, 3), p=(.25, .45, .3)))
+    for _ in range(len(things) if things else count):
         height = float(rng.uniform(.34, .58))
         for _ in range(20):                                           # a little overlap is fine, hiding is not
             x, y = float(rng.uniform(.16, .84)), float(rng.uniform(max(horizon + .08, height * .95), .98))
             if all(abs(x - a) > .42 * (height + h) * .85 or abs(y - b) > .4 for a, b, h in spots):
                 spots.append((x, y, height))
                 break
-    for x, y, height in sorted(spots, key=lambda s: s[1]):
+    for i, (x, y, height) in enumerate(sorted(spots, key=lambda s: s[1])):
         again = [n for n in names if n in THINGS]
         name = again[0] if again and rng.random() < .2 else str(rng.choice(list(THINGS)))
+        name = things[i] if things else name
         word = words.setdefault(name, str(rng.choice(TYPICAL[name] if rng.random() < .65 else list(COLOURS))))
         names.append(name)
         pen.place(label_of(name), x, y, height, flip=int(rng.choice((-1, 1))), turn=float(rng.uniform(-.12, .12)))
