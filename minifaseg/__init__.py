@@ -22,7 +22,8 @@ METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),          # name -> (module, it
            "iseg": ("minifaseg.rivals.iseg", "ISeg"),
            "invseg": ("minifaseg.rivals.invseg", "InvSeg"),
            "datasetdiffusion": ("minifaseg.rivals.datasetdiffusion", "DatasetDiffusion"),
-           "diffseg": ("minifaseg.rivals.diffseg", "DiffSeg")}
+           "diffseg": ("minifaseg.rivals.diffseg", "DiffSeg"),
+           "referee": ("minifaseg.referee", "Referee")}
 UNSUPERVISED = ("diffseg", "iseg")                         # these also run without classes
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 import naive
 from conftest import skip_text_in_float64
 from minifaseg import InputError, ddim, label, make_method, segment
+from minifaseg.hard import fuse_cross
 from minifaseg.model import load
 from minifaseg.rivals.diffseg import aggregate, merge, symmetric_kl
 from minifaseg.rivals.iseg import cluster, reduce_entropy
@@ -250,7 +251,23 @@ def test_invseg_loss_equals_its_formula(model, picture):
     assert losses[-1] < losses[0] - 1e-3 and not torch.equal(lookup.states, captured.lookup.states)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_referee_is_faseg_with_two_more_lines(model, picture):
+    """top = 1 and doubt = 0 is FA-Seg; otherwise percentiles and the comparison of voices, in plain loops."""
+    numbers = dict(tau=0, flip=False, cross=(0.0, 1.0, 0.0, 0.0))
+    faseg, same = make_method("faseg"), make_method("referee", top=1.0, doubt=0.0)
+    captured = faseg.capture(model, picture, CLASSES)
+    assert (faseg.scores(captured) - same.scores(captured)).abs().max() <= 1e-9
+    how = make_method("referee", doubt=0.5, **numbers)
+    captured = how.capture(model, picture, CLASSES)
+    ours, x = how.scores(captured).flatten(1), fuse_cross(captured, captured.lookup, how.cross)[0].T
+    for k in range(3):
+        s = [(v - np.quantile(x[c], .05)) / (np.quantile(x[c], .95) - np.quantile(x[c], .05)) for c, v in enumerate(x.numpy())]
+        s = np.clip(s, -0.5, 1.5)
+        heard = [sum(max(a, 0) ** 4 * b for a, b in zip(s[k], x[j].tolist())) for j in range(3)]
+        assert np.abs(ours[k].numpy() - s[k] * (heard[k] / max(heard)) ** 0.5).max() <= 1e-9
+
+
+@pytest.mark.parametrize("name", [*NAMES, "referee"])
 def test_every_rival_segments(name, model, picture):
     """Labels at the picture's own size, the same twice, numbers checked, background everywhere above the highest score."""
     a, b = (segment(picture, CLASSES, model, method=name) for _ in range(2))

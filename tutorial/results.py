@@ -24,7 +24,7 @@ from minifaseg.images import mask_image
 HERE, RUNS = Path(__file__).parent, Path("runs/results")
 HELD_OUT = "--seeds 1000:1200 --shuffle-classes 0"
 OWN = "--thresholds 5000:5060"                            # every row with its own best threshold, found on scenes that no table uses
-METHODS = "faseg,diffsegmenter,iseg,invseg,datasetdiffusion,diffseg"
+METHODS = "faseg,diffsegmenter,iseg,invseg,datasetdiffusion,diffseg,referee"
 
 EXPERIMENTS = {
     "methods": f"{HELD_OUT} --method {METHODS}",
@@ -33,6 +33,7 @@ EXPERIMENTS = {
     "ablation": f'{HELD_OUT} {OWN} --method "faseg,faseg:dual=False,faseg:alone=True,faseg:levels=(1,0,0,0),faseg:levels=(0,1,0,0),'
                 'faseg:levels=(0,0,1,0),faseg:levels=(0,0,0,1),faseg:cross=(1,0,0,0),faseg:cross=(0,1,0,0),faseg:cross=(0,0,1,0),faseg:cross=(0,0,0,1),'
                 'faseg:sample=True,faseg:cross=(.15,.7,.15,0);levels=(.1,.1,.5,.3);tau=2"',
+    "referee": f'{HELD_OUT} {OWN} --method "faseg,referee:doubt=0.0,referee:top=1.0,referee"',
     "tau": f"{HELD_OUT} {OWN} --sweep tau=1:4:1",
     "timestep": f'{HELD_OUT} {OWN} --method "faseg:timestep=1,faseg:timestep=5,faseg:timestep=10,faseg:timestep=20,faseg:timestep=50,'
                 'faseg:timestep=100,faseg:timestep=200,faseg:timestep=400,faseg:timestep=600"',
@@ -40,9 +41,9 @@ EXPERIMENTS = {
         f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 25, 50)) + '"',
     "threshold": f"{HELD_OUT} --method {METHODS} --sweep threshold=0.1:0.9:0.1",
     **{f"order-{s}": f'--seeds 1000:1200 --shuffle-classes {s} --method "faseg,faseg:alone=True,iseg"' for s in range(1, 6)},
-    **{f"distractors-{n}": f"{HELD_OUT} --method faseg,diffsegmenter,invseg,datasetdiffusion --candidates {how}"
+    **{f"distractors-{n}": f"{HELD_OUT} --method faseg,diffsegmenter,invseg,datasetdiffusion,referee --candidates {how}"
        for n, how in (("0", "gt"), ("2", "gt+2"), ("5", "gt+5"), ("all", "all"))},
-    **{f"spread-{a}": f"--seeds {a}:{a + 200} --shuffle-classes 0 --method faseg,iseg,diffsegmenter" for a in (2000, 2200, 2400, 2600)},
+    **{f"spread-{a}": f"--seeds {a}:{a + 200} --shuffle-classes 0 --method faseg,iseg,diffsegmenter,referee" for a in (2000, 2200, 2400, 2600)},
 }
 
 

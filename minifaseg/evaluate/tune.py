@@ -25,9 +25,11 @@ TIMES = [5, 20, 50, 100]
 
 # Per method: where the search starts on the cartoon model, whose words live one level finer than SD 1.5's and whose latents are
 # quieter; then what is tried, number by number, until the budget is spent.
+LEVELS = [(0, .1, .5, .4), (0, 0, .7, .3), (0, 0, .3, .7), (0, 0, 0, 1), (.1, .1, .5, .3)]
+FASEG = {"timestep": 10, "noise": True, "steps": 0, "sample": False, "cross": (0, 0, 1, 0), "levels": (0, 0, .5, .5), "tau": 1}
 GRIDS = {
-    "faseg": ({"timestep": 10, "noise": True, "steps": 0, "sample": False, "cross": (0, 0, 1, 0), "levels": (0, 0, .5, .5), "tau": 1},
-              {"timestep": TIMES, "levels": [(0, .1, .5, .4), (0, 0, .7, .3), (0, 0, .3, .7), (0, 0, 0, 1), (.1, .1, .5, .3)], "cross": CROSS, "tau": [2, 3]}),
+    "faseg": (FASEG, {"timestep": TIMES, "levels": LEVELS, "cross": CROSS, "tau": [2, 3]}),
+    "referee": (FASEG, {"timestep": TIMES, "levels": LEVELS, "top": [0.9, 0.98, 1.0], "doubt": [0.0, 0.1, 0.5], "cross": CROSS}),
     "diffsegmenter": ({"timesteps": (5, 10, 20, 50), "cross": (0, 0, 1, 0), "template": "a picture of {}", "sample": False},
                       {"timesteps": [(5,), (10,), (20,), (50,), (100,), (10, 20, 50, 100)], "cross": CROSS, "weight": [1.0, 1.5, 2.0]}),
     "iseg": ({"timestep": 10, "cross": (0, 0, 1, 0), "template": "a picture of {}"},
