@@ -15,7 +15,7 @@ from minifaseg import faseg, hard, ttf
 from minifaseg.cartoon.painter import paint
 from minifaseg.images import overlay
 
-SEED, CLASSES, WORD, SIDE = 3044, ("cat", "dog", "grass", "sky"), "sky", 384
+SEED, CLASSES, WORD, SIDE = 159, ("cat", "dog", "grass"), "cat", 384
 
 
 def heat(image, score):
@@ -27,7 +27,7 @@ def heat(image, score):
 
 
 def main(folder=Path(__file__).parent / "figures"):
-    image = paint(SEED, 512).image
+    image = paint(SEED, 512, things=("cat", "dog"), ground="grass").image
     image.save(folder / "meadow.png")
     model = minifaseg.load("cartoon")
     how = minifaseg.make_method("faseg", model)

@@ -260,7 +260,7 @@ def main():
     path.with_suffix(".json").write_text(json.dumps(numbers, indent=1) + "\n")
     say(a.run, f"{path}: {path.stat().st_size / 1e6:.1f} MB, its numbers beside it: {json.dumps(numbers)}")
     evaluate(["cartoon", "--weights", str(path), "--method", "faseg:tau=0;flip=False,faseg:flip=False,faseg:tau=0,faseg",
-              "--thresholds", "5000:5060", "--out", str(a.run / "held-out")])
+              "--thresholds", "5000:5060", "--shuffle-classes", "0", "--out", str(a.run / "held-out")])
 
 
 if __name__ == "__main__":
