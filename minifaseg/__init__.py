@@ -65,7 +65,8 @@ def make_method(name="faseg", model=None, **numbers):
     unknown = set(numbers) - {f.name for f in fields(cls)}
     if unknown:
         raise InputError(f"{name} has no number called {', '.join(sorted(unknown))}; it has: {', '.join(f.name for f in fields(cls))}")
-    return cls(**((model.notes.get(name, {}) if model else {}) | numbers))
+    recommended = {k: tuple(v) if isinstance(v, list) else v for k, v in (model.notes.get(name, {}) if model else {}).items()}    # JSON has no tuples
+    return cls(**(recommended | numbers))
 
 
 def segment(image, classes, model, *, caption=None, method="faseg", threshold=None, **numbers) -> Result:

@@ -1,4 +1,5 @@
 """Each network equals the field's own implementation on the same random weights."""
+import copy
 import json
 
 import pytest
@@ -105,8 +106,7 @@ def test_diffusers_loads_our_single_file(folder, single, authority, tmp_path):
 
 
 def test_half_variant_and_old_vae_names(authority, clip_vocabulary, folder, tmp_path):
-    old = save_folder(tmp_path / "old", [m.half() for m in authority], clip_vocabulary, variant="fp16")
-    [m.float() for m in authority]
+    old = save_folder(tmp_path / "old", [copy.deepcopy(m).half() for m in authority], clip_vocabulary, variant="fp16")
     path = old / "vae" / "diffusion_pytorch_model.fp16.safetensors"
     rename = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
     state = load_file(path)

@@ -9,18 +9,18 @@ choose FA-Seg's numbers for this model on scenes 5000 to 5059 and to score it on
 import argparse
 import copy
 import json
+import shlex
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from .. import load
 from ..checkpoint import Checkpoint, write_single
 from ..ddim import ABAR, STEPS
 from ..errors import InputError
-from ..evaluate.command import main as evaluate
-from ..evaluate.tune import tune_cartoon
 from ..hub import find
 from ..text import Text, TextConfig, make_tokenizer
 from ..unet import UNet, UNetConfig
@@ -31,6 +31,7 @@ from .words import CLASSES, WORDS, describe, tokenizer_files, units
 SIZE, SMALL = 128, 64                                    # pixels of a training scene; of the first, cheaper ones
 UNET_SIZES = UNetConfig(widths=(48, 96, 160, 192), blocks=1, context=128, heads=2, groups=16)
 TEXT_SIZES = TextConfig(width=128, layers=2, mlp=512, tokens=48, vocabulary=len(json.loads(tokenizer_files()[0])), heads=4)
+SCORED = "faseg:tau=0;flip=False,faseg:flip=False,faseg:tau=0,faseg"       # in the end: from cross-attention alone to FA-Seg
 VAE_SIZES = VAEConfig(widths=(24, 48, 64), blocks=1, groups=8, scaling=1.0)
 
 
@@ -243,8 +244,8 @@ def main():
     p.add_argument("--start", metavar="WEIGHTS", help="begin a new run with the networks of this file, such as: cartoon")
     p.add_argument("--vae-steps", type=int, default=2500)
     p.add_argument("--scenes", type=int, default=12000)
-    p.add_argument("--small-steps", type=int, default=9000)
-    p.add_argument("--full-steps", type=int, default=4500)
+    p.add_argument("--small-steps", type=int, default=4000)
+    p.add_argument("--full-steps", type=int, default=6000)
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     a = p.parse_args()
     a.run.mkdir(parents=True, exist_ok=True)
@@ -256,11 +257,13 @@ def main():
 
     path, facts = a.run / "cartoon.safetensors", {k: getattr(a, k) for k in ("vae_steps", "scenes", "small_steps", "full_steps")}
     export(path, vae_state, nets, facts)
-    numbers = {"faseg": tune_cartoon("faseg", load(path))}
-    path.with_suffix(".json").write_text(json.dumps(numbers, indent=1) + "\n")
-    say(a.run, f"{path}: {path.stat().st_size / 1e6:.1f} MB, its numbers beside it: {json.dumps(numbers)}")
-    evaluate(["cartoon", "--weights", str(path), "--method", "faseg:tau=0;flip=False,faseg:flip=False,faseg:tau=0,faseg",
-              "--thresholds", "5000:5060", "--shuffle-classes", "0", "--out", str(a.run / "held-out")])
+    say(a.run, f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    for command in (["minifaseg.evaluate.tune", "--weights", path, "--method", "faseg", "--save", path.with_suffix(".json")],
+                    ["minifaseg.evaluate", "cartoon", "--weights", path, "--method", SCORED, "--thresholds", "5000:5060",
+                     "--shuffle-classes", "0", "--out", a.run / "held-out"]):
+        command = ["-m", *map(str, command)]
+        say(a.run, f"python {shlex.join(command)}")
+        subprocess.run([sys.executable, *command], check=True)
 
 
 if __name__ == "__main__":

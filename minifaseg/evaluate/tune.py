@@ -13,6 +13,7 @@ import numpy as np
 import minifaseg
 
 from ..faseg import upsample
+from ..images import write
 from .candidates import Candidates
 from .datasets import open_dataset
 from .metrics import confusion, summary
@@ -90,22 +91,22 @@ def tune(method, dataset, model, candidates, budget=BUDGET):
     return {k: v for k, v in asdict(replace(how, **numbers)).items() if k in numbers}
 
 
-def tune_cartoon(method, model, seeds=range(5000, 5060), budget=BUDGET):
-    """`tune` on scenes of the cartoon world that no table uses: their own classes, in an order by chance."""
-    dataset = open_dataset("cartoon", seeds=seeds, side=model.side)
-    return tune(method, dataset, model, Candidates("gt", dataset, shuffle=0), budget)
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--method", default=",".join(GRIDS))
     p.add_argument("--seeds", default="5000:5060", help="cartoon scenes, FIRST:LAST")
     p.add_argument("--weights", default="cartoon")
+    p.add_argument("--save", metavar="FILE", help="also write the JSON there")
     p.add_argument("--budget", type=int, default=BUDGET)
     a = p.parse_args()
     model = minifaseg.load(a.weights)
     seeds = range(*map(int, a.seeds.split(":")))
-    print(json.dumps({method: tune_cartoon(method, model, seeds, a.budget) for method in split(a.method)}))
+    dataset = open_dataset("cartoon", seeds=seeds, side=model.side)
+    candidates = Candidates("gt", dataset, shuffle=0)                       # the scene's own classes, in an order by chance
+    found = ",\n".join(f' "{m}": {json.dumps(tune(m, dataset, model, candidates, a.budget))}' for m in split(a.method))
+    print(f"{{\n{found}\n}}")
+    if a.save:
+        write(a.save, lambda file: file.write(f"{{\n{found}\n}}\n".encode()))
 
 
 if __name__ == "__main__":
