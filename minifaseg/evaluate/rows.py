@@ -31,7 +31,7 @@ class Row:
     @property
     def look(self):
         """What its captured attention depends on: rows of equal `look` share one capture of a picture."""
-        return self.method.partition(":")[0], tuple((k, v) for k, v in sorted(asdict(self.how).items()) if k in self.how.LOOK)
+        return self.method, tuple((k, str(v)) for k, v in sorted(asdict(self.how).items()) if k in self.how.LOOK)
 
     @property
     def numbers(self):
@@ -61,7 +61,7 @@ def make_row(spec, model, dataset):
     numbers = dict(RELEASED.get(dataset.name, {}).get(method, {}))
     if not dataset.background:
         numbers["threshold"] = -1e9                                         # every pixel is some class
-    for change in filter(None, re.split(r";", changes)):
+    for change in filter(None, changes.split(";")):
         field, equals, value = change.partition("=")
         if not equals:
             raise InputError(f"method {spec!r}: write numbers as name=value, several with ; between, such as faseg:tau=1;flip=False")
