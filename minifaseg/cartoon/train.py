@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ..checkpoint import Checkpoint, write_single
-from ..ddim import ABAR, STEPS
+from ..ddim import ABAR, STEPS, add_noise
 from ..errors import InputError
 from ..hub import find
 from ..text import Text, TextConfig, make_tokenizer
@@ -168,7 +168,7 @@ def worth_of_words(unet, text, data, device, t=700, batch=64):
     """By how much the error grows, as a share, when every picture gets its neighbour's caption: 0 until words begin to matter."""
     z0, captions = draw_batch(data, np.random.default_rng(0), batch)
     z0, eps = z0.to(device), torch.randn(z0.shape, generator=torch.Generator().manual_seed(0)).to(device)
-    z, t = ABAR[t].sqrt().item() * z0 + (1 - ABAR[t]).sqrt().item() * eps, torch.full((batch,), t, device=device)
+    z, t = add_noise(z0, t, eps), torch.full((batch,), t, device=device)
     right, wrong = ((unet(z, t, text(c)) - eps).square().mean().item() for c in (captions, captions[1:] + captions[:1]))
     return wrong / right - 1
 

@@ -20,11 +20,11 @@ from . import table
 from .candidates import Candidates, Captioner, Captions, ClipTagger
 from .datasets import NAMES, open_dataset
 from .metrics import summary
-from .rows import make_rows
+from .rows import make_rows, span
 from .run import evaluate
-from .tune import best_threshold
+from .tune import with_best_thresholds
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, INTERRUPTED = 1, 130                             # exit codes; argparse has its own, 2
 
 
 def parser():
@@ -53,16 +53,6 @@ def parser():
     return p
 
 
-def span(text):
-    try:
-        first, last = map(int, text.split(":"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: write it as FIRST:LAST, such as 1000:1200") from None
-    if not 0 <= first < last:
-        raise argparse.ArgumentTypeError(f"{text!r}: no scenes")
-    return range(first, last)
-
-
 def prepare(a):
     """(rows, dataset, model, candidates, captions) of the request; everything that can be wrong with it is found here."""
     device = f"cuda:{os.environ['LOCAL_RANK']}" if a.device == "cuda" and "LOCAL_RANK" in os.environ else a.device     # one GPU per process
@@ -77,7 +67,7 @@ def prepare(a):
         if a.unsupervised and row.method not in minifaseg.UNSUPERVISED:
             raise InputError(f"{row.method} needs classes; without them there are: {', '.join(minifaseg.UNSUPERVISED)}")
     if a.thresholds:
-        rows = [with_best_threshold(row, model, a.thresholds) for row in rows]
+        rows = with_best_thresholds(rows, model, a.thresholds)
     if (a.candidates == "clip") != (a.clip is not None):
         raise InputError("--candidates clip and --clip PATH belong together")
     if a.captions and a.captioner:
@@ -86,12 +76,6 @@ def prepare(a):
     candidates = Candidates(a.candidates, dataset, tagger, a.shuffle_classes)
     captions = Captions(Captioner(a.captioner, model.device) if a.captioner else a.captions)
     return rows, dataset, model, candidates, captions
-
-
-def with_best_threshold(row, model, seeds):
-    data = open_dataset("cartoon", seeds=seeds, side=model.side)
-    _, threshold = best_threshold(row.how, row.method, data, model, Candidates("gt", data, shuffle=0))
-    return replace(row, how=replace(row.how, threshold=threshold, **({"certain": threshold} if hasattr(row.how, "certain") else {})))
 
 
 def run(a):
@@ -125,8 +109,8 @@ def run(a):
     return FAILED if failed else 0
 
 
-def main(arguments=None):
-    a = parser().parse_args(arguments)
+def main():
+    a = parser().parse_args()
     try:
         sys.exit(run(a))
     except InputError as e:

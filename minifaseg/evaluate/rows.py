@@ -4,6 +4,7 @@
     faseg:tau=0                             one number changed
     "faseg:levels=(0,0,0,1);flip=False"     several
 """
+import argparse
 import ast
 import re
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from .. import METHODS, make_method
 from ..errors import InputError
 
-# What the released codes use on each data set where it is not their default (sources: the methods' own files).
+# What the released codes use on each data set (sources: the methods' own files).
 RELEASED = {"voc": {"faseg": {"threshold": 0.55}, "iseg": {"iterations": 8, "lam": 0.015}},
             "context59": {"iseg": {"iterations": 5, "lam": 0.002}},
             "context60": {"faseg": {"threshold": 0.50}, "iseg": {"iterations": 5, "lam": 0.002}},
@@ -75,6 +76,17 @@ def make_row(spec, model, dataset):
 def split(text):
     """At commas outside brackets."""
     return [part.strip() for part in re.split(r",(?![^()]*\))", text) if part.strip()]
+
+
+def span(text):
+    """"1000:1200" -> range(1000, 1200), for argparse."""
+    try:
+        first, last = map(int, text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: write it as FIRST:LAST, such as 1000:1200") from None
+    if not 0 <= first < last:
+        raise argparse.ArgumentTypeError(f"{text!r}: no scenes")
+    return range(first, last)
 
 
 def parse_sweep(text):

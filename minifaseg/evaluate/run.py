@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from .. import label
 from ..errors import InputError
-from ..images import mask_image, write_png
+from ..images import mask_image, write, write_png
 from .metrics import confusion, match, summary
 
 
@@ -47,13 +47,10 @@ class Results:
         if out is None:
             return
         out = Path(out)
-        out.mkdir(parents=True, exist_ok=True)
         head = out / "settings.json"
         if head.exists() and json.loads(head.read_text()) != json.loads(json.dumps(settings)):
             raise InputError(f"{out}: holds results of other settings (see settings.json there); give another --out, or delete it")
-        part = out / f".settings-{rank}.part"
-        part.write_text(json.dumps(settings, indent=1))
-        part.replace(head)
+        write(head, lambda file: file.write(json.dumps(settings, indent=1).encode()))
         mine = out / f"part-{rank}.jsonl"
         for path in sorted(out.glob("part-*.jsonl")):
             text = path.read_bytes()

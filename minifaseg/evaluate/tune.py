@@ -17,7 +17,7 @@ from ..images import write
 from .candidates import Candidates
 from .datasets import open_dataset
 from .metrics import confusion, summary
-from .rows import Row, split
+from .rows import Row, span, split
 
 BUDGET = 24                                              # candidates a method may try, each with its own best threshold
 THRESHOLDS = np.arange(0.1, 0.91, 0.05).round(2)
@@ -44,38 +44,58 @@ GRIDS = {
 }
 
 
-def best_threshold(how, method, dataset, model, candidates, seen=None):
-    """(mIoU, threshold) of the best threshold for these numbers. seen: {look: [(scene's truth, captured)]}, filled as needed."""
-    seen = {} if seen is None else seen
-    row = Row(method, method, how)
+def best_threshold(row, dataset, model, candidates, seen):
+    """(mIoU, threshold) of the best threshold for a row's numbers. seen: {look: [(scene's truth, captured)]}, filled as needed."""
     if row.look not in seen:
         seen[row.look] = []
         for id in dataset.ids:
             image, truth = dataset.read(id)
-            seen[row.look].append((truth, how.capture(model, image, candidates(id, image, truth))))
+            seen[row.look].append((truth, row.how.capture(model, image, candidates(id, image, truth))))
     n = len(dataset.classes) + 1
-    grid = THRESHOLDS if method != "invseg" else THRESHOLDS - 0.5           # margins over the background
+    grid = THRESHOLDS if row.method != "invseg" else THRESHOLDS - 0.5           # margins over the background
     totals = np.zeros((len(grid), n, n + 1), np.int64)
     for truth, captured in seen[row.look]:
         own = np.array([0, *(dataset.classes.index(c) + 1 for c in captured.classes)])
-        best, k = (a.cpu().numpy() for a in upsample(how.scores(captured), captured.size).max(0))
+        best, k = (a.cpu().numpy() for a in upsample(row.how.scores(captured), captured.size).max(0))
         for i, threshold in enumerate(grid):
             totals[i] += confusion(truth, own[np.where(best >= threshold, k + 1, 0)], n)
     return max((summary(m, dataset)["miou"], float(t)) for m, t in zip(totals, grid))
+
+
+def at_threshold(how, threshold):
+    """The same numbers with this threshold, and no pixel "uncertain": a table has no place for those."""
+    return replace(how, threshold=threshold, **({"certain": threshold} if hasattr(how, "certain") else {}))
+
+
+def tuning_scenes(seeds, model):
+    """(dataset, candidates) of cartoon scenes, their own classes in an order by chance."""
+    dataset = open_dataset("cartoon", seeds=seeds, side=model.side)
+    return dataset, Candidates("gt", dataset, shuffle=0)
+
+
+def with_best_thresholds(rows, model, seeds):
+    """The rows, each with its own best threshold on these scenes. Neighbours that look alike share what was captured."""
+    dataset, candidates = tuning_scenes(seeds, model)
+    seen, found = {}, []
+    for row in rows:
+        seen = {look: captured for look, captured in seen.items() if look == row.look}
+        _, threshold = best_threshold(row, dataset, model, candidates, seen)
+        found.append(replace(row, how=at_threshold(row.how, threshold)))
+    return found
 
 
 def tune(method, dataset, model, candidates, budget=BUDGET):
     """The numbers found, as a dict of the method's fields, threshold included."""
     best, grid = GRIDS[method]
     seen, tried = {}, {}
+    row = lambda numbers: Row(method, method, minifaseg.make_method(method, **numbers))
 
     def value(numbers):
         key = json.dumps(numbers)
         if key not in tried and len(tried) < budget:
-            how = replace(minifaseg.make_method(method), **numbers)
-            tried[key] = best_threshold(how, method, dataset, model, candidates, seen)
+            tried[key] = best_threshold(row(numbers), dataset, model, candidates, seen)
             if len(seen) > 2:                                               # captures are large: keep the best look and the newest
-                keep = {Row(method, method, replace(how, **n)).look for n in (best, numbers)}
+                keep = {row(n).look for n in (best, numbers)}
                 for look in [look for look in seen if look not in keep]:
                     del seen[look]
         return tried.get(key, (-1.0, 0.0))
@@ -84,25 +104,20 @@ def tune(method, dataset, model, candidates, budget=BUDGET):
     for name, values in grid.items():
         best = max((best, *(best | {name: v} for v in values)), key=lambda numbers: value(numbers)[0])
         print("{} {} = {}: mIoU {:.4f} at threshold {:.2f} ({} of {} tried)".format(method, name, best.get(name), *value(best), len(tried), budget), flush=True)
-    how, (_, threshold) = replace(minifaseg.make_method(method), **best), value(best)
-    numbers = best | {"threshold": round(threshold, 2)}
-    if hasattr(how, "certain"):
-        numbers["certain"] = numbers["threshold"]                           # no pixel "uncertain": a table has no place for them
-    return {k: v for k, v in asdict(replace(how, **numbers)).items() if k in numbers}
+    found = asdict(at_threshold(row(best).how, round(value(best)[1], 2)))
+    return {k: v for k, v in found.items() if k in best or k in ("threshold", "certain")}
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--method", default=",".join(GRIDS))
-    p.add_argument("--seeds", default="5000:5060", help="cartoon scenes, FIRST:LAST")
+    p.add_argument("--seeds", type=span, default=range(5000, 5060), metavar="FIRST:LAST", help="cartoon scenes (default 5000:5060)")
     p.add_argument("--weights", default="cartoon")
     p.add_argument("--save", metavar="FILE", help="also write the JSON there")
     p.add_argument("--budget", type=int, default=BUDGET)
     a = p.parse_args()
     model = minifaseg.load(a.weights)
-    seeds = range(*map(int, a.seeds.split(":")))
-    dataset = open_dataset("cartoon", seeds=seeds, side=model.side)
-    candidates = Candidates("gt", dataset, shuffle=0)                       # the scene's own classes, in an order by chance
+    dataset, candidates = tuning_scenes(a.seeds, model)
     found = ",\n".join(f' "{m}": {json.dumps(tune(m, dataset, model, candidates, a.budget))}' for m in split(a.method))
     print(f"{{\n{found}\n}}")
     if a.save:

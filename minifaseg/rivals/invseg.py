@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from ..attention import Captured, single
-from ..hard import as_image, fuse_cross, minmax
+from ..hard import as_image, fuse_cross, minmax, on_grid
 from ..prompts import Lookup, class_prompts, clean_classes, image_prompt
+from ..ttf import merge
 from .diffseg import symmetric_kl
 from .look import look
 
@@ -102,5 +103,4 @@ class InvSeg:
 
     def together(self, M, grid) -> Tensor:
         """Mean (N, C) of the views, the mirror view turned back."""
-        back = [M[0]] + [m.unflatten(0, grid).flip(1).flatten(0, 1) for m in M[1:]]
-        return sum(back) / len(back)
+        return on_grid(merge(as_image(M, grid))[None])[0]
