@@ -46,14 +46,14 @@ def refine_level(captured: Captured, grid, x: Tensor, tau: int) -> Tensor:
     return x
 
 
-def refine(captured: Captured, x: Tensor, weights, tau: int = 2, stretch=minmax) -> Tensor:
-    """S (B, N, K): class maps x refined at every level of non-zero weight, stretched (paper: min-max) and combined.
+def refine(captured: Captured, x: Tensor, weights, tau: int = 2) -> Tensor:
+    """S (B, N, K): class maps x refined at every level of non-zero weight, stretched to [0, 1] and combined.
 
     Rows of A~_r have one sum, so a constant added to x only adds a constant to y, and min-max drops it. Maps vary by a few percent of
     their mean: taking the mean off first saves the digits of float32 for what varies.
     """
     x = x - x.mean(1, keepdim=True)
-    return sum(w * stretch(refine_level(captured, grid, x, tau)) for grid, w in weighted(captured.grids, weights))
+    return sum(w * minmax(refine_level(captured, grid, x, tau)) for grid, w in weighted(captured.grids, weights))
 
 
 def weighted(grids, weights):

@@ -1,4 +1,6 @@
 """Every rival equals its formula written plainly, with loops, on diffusers' UNet; and what must hold whatever the weights."""
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -251,23 +253,32 @@ def test_invseg_loss_equals_its_formula(model, picture):
     assert losses[-1] < losses[0] - 1e-3 and not torch.equal(lookup.states, captured.lookup.states)
 
 
-def test_referee_is_faseg_with_two_more_lines(model, picture):
-    """top = 1 and doubt = 0 is FA-Seg; otherwise percentiles and the comparison of voices, in plain loops."""
-    numbers = dict(tau=0, flip=False, cross=(0.0, 1.0, 0.0, 0.0))
-    faseg, same = make_method("faseg"), make_method("referee", top=1.0, doubt=0.0)
-    captured = faseg.capture(model, picture, CLASSES)
-    assert (faseg.scores(captured) - same.scores(captured)).abs().max() <= 1e-9
-    how = make_method("referee", doubt=0.5, **numbers)
-    captured = how.capture(model, picture, CLASSES)
-    ours, x = how.scores(captured).flatten(1), fuse_cross(captured, captured.lookup, how.cross)[0].T
+def test_leave_out_asks_for_every_class(model, picture):
+    """The rise of the error, call by call; a softness beyond all measure asks nothing."""
+    how = make_method("leaveout", times=(50, 300), draws=3, tau=1)
+    captured = how.capture(model, picture, CLASSES, "a field")
+    z = model.vae.encode(model.pixels(picture))
+    noise = torch.randn(3, *z.shape[1:], generator=torch.Generator().manual_seed(0)).to(z)
+    rise = torch.zeros(3, *z.shape[2:], dtype=z.dtype)
+    for t in (50, 300):
+        abar = ddim.ABAR[t].item()
+        error = lambda prompt: sum(((model.unet(abar ** 0.5 * z + (1 - abar) ** 0.5 * eps[None], t, model.text([prompt])) - eps) ** 2)[0].mean(0)
+                                   for eps in noise) / 3
+        whole = error("a field ; hot dog, dog, surfboard")
+        for k, without in enumerate(("dog, surfboard", "hot dog, surfboard", "hot dog, dog")):
+            rise[k] += (error(f"a field ; {without}") - whole) / whole.mean() / 2
+    assert (captured.rise - rise).abs().max() <= 1e-9
+    s = make_method("faseg", tau=1).scores(captured)
+    ours = how.scores(captured)
     for k in range(3):
-        s = [(v - np.quantile(x[c], .05)) / (np.quantile(x[c], .95) - np.quantile(x[c], .05)) for c, v in enumerate(x.numpy())]
-        s = np.clip(s, -0.5, 1.5)
-        heard = [sum(max(a, 0) ** 4 * b for a, b in zip(s[k], x[j].tolist())) for j in range(3)]
-        assert np.abs(ours[k].numpy() - s[k] * (heard[k] / max(heard)) ** 0.5).max() <= 1e-9
+        claim = [max(v, 0) ** 4 for v in s[k].flatten().tolist()]
+        e = sum(a * b for a, b in zip(claim, rise[k].flatten().tolist())) / sum(claim)
+        assert (ours[k] - s[k] / (1 + math.exp(-1 - e / 0.05))).abs().max() <= 1e-9
+    soft = make_method("leaveout", tau=1, softness=1e12).scores(captured)
+    assert (soft - s / (1 + math.exp(-1))).abs().max() <= 1e-9
 
 
-@pytest.mark.parametrize("name", [*NAMES, "referee"])
+@pytest.mark.parametrize("name", [*NAMES, "leaveout"])
 def test_every_rival_segments(name, model, picture):
     """Labels at the picture's own size, the same twice, numbers checked, background everywhere above the highest score."""
     a, b = (segment(picture, CLASSES, model, method=name) for _ in range(2))

@@ -109,8 +109,8 @@ def score(rows, dataset, model, candidates, captions, id, unsupervised=False, sa
             labels = np.zeros_like(truth)                                   # nothing to look for
         else:
             if row.look not in captured:
-                caption = captions and (captions.continuations(id, image, classes, row.how.template) if row.method == "diffsegmenter"
-                                        else captions(id, image))
+                caption = captions and (captions.continuations(id, image, classes, row.how.template)
+                                        if getattr(row.how, "CONTINUES", False) else captions(id, image))
                 captured[row.look] = row.how.capture(model, image, classes, caption)
             if row.numbers not in scored:
                 scored[row.numbers] = row.how.scores(captured[row.look])

@@ -30,7 +30,7 @@ LEVELS = [(0, .1, .5, .4), (0, 0, .7, .3), (0, 0, .3, .7), (0, 0, 0, 1), (.1, .1
 FASEG = {"timestep": 10, "noise": True, "steps": 0, "sample": False, "cross": (0, 0, 1, 0), "levels": (0, 0, .5, .5), "tau": 1}
 GRIDS = {
     "faseg": (FASEG, {"timestep": TIMES, "levels": LEVELS, "cross": CROSS, "tau": [2, 3]}),
-    "referee": (FASEG, {"timestep": TIMES, "levels": LEVELS, "top": [0.9, 0.98, 1.0], "doubt": [0.0, 0.1, 0.5], "cross": CROSS}),
+    "leaveout": ({**FASEG, "cross": (0, .1, .7, .2), "levels": (0, 0, .7, .3)}, {"softness": [0.02, 0.1]}),        # what FA-Seg's search finds
     "diffsegmenter": ({"timesteps": (5, 10, 20, 50), "cross": (0, 0, 1, 0), "template": "a picture of {}", "sample": False},
                       {"timesteps": [(5,), (10,), (20,), (50,), (100,), (10, 20, 50, 100)], "cross": CROSS, "weight": [1.0, 1.5, 2.0]}),
     "iseg": ({"timestep": 10, "cross": (0, 0, 1, 0), "template": "a picture of {}"},
@@ -52,7 +52,7 @@ def best_threshold(row, dataset, model, candidates, seen):
             image, truth = dataset.read(id)
             seen[row.look].append((truth, row.how.capture(model, image, candidates(id, image, truth))))
     n = len(dataset.classes) + 1
-    grid = THRESHOLDS if row.method != "invseg" else THRESHOLDS - 0.5           # margins over the background
+    grid = THRESHOLDS - 0.5 * getattr(row.how, "MARGINS", False)
     totals = np.zeros((len(grid), n, n + 1), np.int64)
     for truth, captured in seen[row.look]:
         own = np.array([0, *(dataset.classes.index(c) + 1 for c in captured.classes)])

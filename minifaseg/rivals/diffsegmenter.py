@@ -34,6 +34,7 @@ class DiffSegmenter:
     sample: bool = True                                  # posterior sample of the VAE
     seed: int = 0                                        # the release leaves its noise unseeded
     threshold: float = 0.5                               # a constant background map; the release sweeps it on the evaluation set
+    CONTINUES: ClassVar = True                           # its caption is a text per class, each going on from the template
     LOOK: ClassVar = ("timesteps", "weight", "template", "sample", "seed")        # what `capture` depends on
 
     @torch.no_grad()

@@ -42,6 +42,7 @@ class InvSeg:
     rate: float = 0.02                                   # Adam's, times the states' deviation
     flip: bool = True                                    # views: the picture and its mirror image
     threshold: float = 0.0                               # scores are margins over "background"
+    MARGINS: ClassVar = True                             # thresholds lie around 0, not between 0 and 1
     LOOK: ClassVar = ("timestep", "seed", "flip")        # what `capture` depends on
 
     @torch.no_grad()

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from grade import exercises
+
+TUTORIAL = Path(__file__).parent.parent
+SCORES = pytest.StashKey()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--notebook", action="append", metavar="NN", help="number of a notebook in tutorial/, or the path of a student's; may be repeated")
+
+
+def pytest_configure(config):
+    config.stash[SCORES] = []
+
+
+def notebook(name):
+    """"05" -> tutorial/05_hard.ipynb; a path stays what it is."""
+    path = next(TUTORIAL.glob(f"{int(name):02}_*.ipynb"), None) if name.isdigit() else Path(name)
+    if path is None or not path.is_file():
+        raise pytest.UsageError(f"--notebook {name}: no such notebook; give a number such as 05, or the path of an .ipynb file")
+    return path
+
+
+def pytest_generate_tests(metafunc):
+    asked = metafunc.config.getoption("notebook")
+    if not asked:
+        raise pytest.UsageError("say which notebook to grade: python -m pytest tutorial/grade --notebook 05")
+    try:
+        found = [(path, e) for path in map(notebook, asked) for e in exercises(path)]
+    except (ValueError, KeyError, TypeError):
+        raise pytest.UsageError(f"--notebook {' '.join(asked)}: not a notebook in Jupyter's format") from None
+    metafunc.parametrize("path, exercise", found, ids=[f"{e.number}-{e.name}" for _, e in found])
+
+
+@pytest.fixture
+def scores(request):
+    return request.config.stash[SCORES]
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    scores = config.stash[SCORES]
+    if not scores:
+        return
+    terminalreporter.section("scores")
+    for exercise, told in scores:
+        terminalreporter.line(f"{exercise.number:>5}  {exercise.name:<24} {0 if told else exercise.points} / {exercise.points}  {told or 'right'}")
+    got, all = (sum(e.points for e, told in scores if whole or not told) for whole in (False, True))
+    terminalreporter.line(f"{'':5}  {'total':<24} {got} / {all}")

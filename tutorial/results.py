@@ -1,0 +1,140 @@
+"""Measures everything in results.md and writes it anew: python tutorial/results.py
+
+Each experiment is one command of the bench, shown above its table. Results are kept under runs/results picture by picture, so that a
+stopped run goes on where it was. One process per core; about an hour and a half on two.
+"""
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+import minifaseg
+from minifaseg.cartoon.painter import paint
+from minifaseg.cartoon.words import CLASSES
+from minifaseg.evaluate.command import parser, run
+from minifaseg.evaluate.rows import split
+from minifaseg.images import mask_image
+
+HERE, RUNS = Path(__file__).parent, Path("runs/results")
+HELD_OUT = "--seeds 1000:1200 --shuffle-classes 0"
+OWN = "--thresholds 5000:5060"                            # every row with its own best threshold, found on scenes that no table uses
+METHODS = "faseg,diffsegmenter,iseg,invseg,datasetdiffusion,diffseg,leaveout"
+
+EXPERIMENTS = {
+    "methods": f"{HELD_OUT} --method {METHODS}",
+    "segments": f"{HELD_OUT} --unsupervised --method diffseg,iseg",
+    "steps": f'{HELD_OUT} {OWN} --method "faseg:tau=0;flip=False,faseg:flip=False,faseg:tau=0,faseg"',
+    "ablation": f'{HELD_OUT} {OWN} --method "faseg,faseg:dual=False,faseg:alone=True,faseg:sample=True,faseg:levels=(1,0,0,0),'
+                'faseg:levels=(0,1,0,0),faseg:levels=(0,0,1,0),faseg:levels=(0,0,0,1),faseg:cross=(1,0,0,0),faseg:cross=(0,1,0,0),'
+                'faseg:cross=(0,0,1,0),faseg:cross=(0,0,0,1),faseg:cross=(.15,.7,.15,0);levels=(.1,.1,.5,.3);tau=2"',
+    "tau": f"{HELD_OUT} {OWN} --sweep tau=1:4:1",
+    "timestep": f'{HELD_OUT} {OWN} --method "' + ",".join(f"faseg:timestep={t}" for t in (1, 5, 10, 20, 50, 100, 200, 400, 600)) + '"',
+    "inversion": f'{HELD_OUT} {OWN} --method "faseg:noise=False;steps=1;timestep=1,' + ",".join(
+        f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 25, 50)) + '"',
+    "threshold": f"{HELD_OUT} --method {METHODS} --sweep threshold=0.1:0.9:0.1",
+    **{f"order-{s}": f"--seeds 1000:1200 --shuffle-classes {s} --method faseg,iseg,datasetdiffusion" for s in range(1, 6)},
+    **{f"distractors-{n}": f"{HELD_OUT} --method faseg,diffsegmenter,datasetdiffusion,diffseg,leaveout --candidates {how}"
+       for n, how in (("0", "gt"), ("2", "gt+2"), ("5", "gt+5"), ("all", "all"))},
+    **{f"spread-{a}": f"--seeds {a}:{a + 200} --shuffle-classes 0 --method faseg,iseg,leaveout" for a in (2000, 2200, 2400, 2600)},
+}
+
+
+def command(name):
+    return f"cartoon --weights cartoon {EXPERIMENTS[name]}"
+
+
+def measure(name):
+    """The report of one experiment, as `python -m minifaseg.evaluate cartoon ...` writes it."""
+    folder = RUNS / name
+    asked = folder / "command.txt"                        # written last: tells that the table beside it is finished, and of what
+    if not asked.exists() or asked.read_text() != command(name):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            run(parser().parse_args([*shlex.split(command(name)), "--out", str(folder)]))
+        asked.write_text(command(name))
+    return json.loads((folder / "table.json").read_text())
+
+
+def rows(report):
+    """One line per row: mIoU, things, pixel accuracy, threshold."""
+    lines = ["| row | mIoU | things | pixel accuracy | threshold |", "|---|---|---|---|---|"]
+    for name, m in report["methods"].items():
+        lines.append(f"| `{name}` | {m['miou']:.3f} | {m['things']:.3f} | {m['pixel_accuracy']:.3f} | {m['numbers']['threshold']:.2f} |")
+    return lines
+
+
+def side_by_side(reports, titles):
+    """mIoU of each row in several experiments, their mean and the distance from the lowest to the highest."""
+    lines = [f"| row | {' | '.join(titles)} | mean | spread |", "|---" * (len(titles) + 3) + "|"]
+    for name in reports[0]["methods"]:
+        values = [r["methods"][name]["miou"] for r in reports]
+        lines.append(f"| `{name}` | {' | '.join(f'{v:.3f}' for v in values)} | {np.mean(values):.3f} | {max(values) - min(values):.3f} |")
+    return lines
+
+
+def table(name, measured):
+    """Markdown of the experiment `name`, or of the group `name-...`."""
+    group = [e for e in EXPERIMENTS if e.rpartition("-")[0] == name]
+    said = command((group or [name])[0]) + (f"   # and so on: {', '.join(group)}" if group else "")
+    lines = side_by_side([measured[e] for e in group], [e.rpartition("-")[2] for e in group]) if group else rows(measured[name])
+    return "\n".join(["```sh", f"python -m minifaseg.evaluate {said}", "```", "", *lines])
+
+
+def curves(report, field, file):
+    """mIoU over a number that is the last of each row's name: one curve per method -> figures/`file`."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes, lines = figure.subplots(), {}
+    for row, m in report["methods"].items():
+        lines.setdefault(row.partition(":")[0], []).append((float(row.rpartition("=")[2]), m["miou"]))
+    for (method, points), marker in zip(lines.items(), "os^vDPX"):
+        axes.plot(*zip(*points), marker=marker, markersize=5, label=method)
+    axes.set(xlabel=field, ylabel="mIoU", ylim=(0, None))
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(lines) > 1:
+        axes.legend(frameon=False)
+    figure.savefig(HERE / "figures" / file, dpi=110)
+
+
+def gallery(file, seeds=range(1000, 1004), side=150):
+    """The first held-out scenes, one per line: the picture, its truth, and the mask of every method -> figures/`file`."""
+    model, methods = minifaseg.load("cartoon"), split(METHODS)
+    page = Image.new("RGB", ((side + 8) * (2 + len(methods)), (side + 8) * len(seeds) + 24), "white")
+    for x, title in enumerate(("picture", "truth", *methods)):
+        ImageDraw.Draw(page).text((x * (side + 8) + side / 2, 12), title, (30, 30, 34), ImageFont.load_default(14), anchor="mm")
+    for y, seed in enumerate(seeds):
+        scene = paint(seed, model.side)
+        own = np.zeros(256, np.uint8)
+        own[[CLASSES.index(c) + 1 for c in scene.classes]] = range(1, len(scene.classes) + 1)
+        masks = [own[scene.labels], *(minifaseg.segment(scene.image, scene.classes, model, method=m).labels for m in methods)]
+        pictures = [paint(seed, 2 * side).image, *(mask_image(m).convert("RGB") for m in masks)]
+        for x, picture in enumerate(pictures):
+            page.paste(picture.resize((side, side), Image.LANCZOS if x == 0 else Image.NEAREST), (x * (side + 8), 24 + y * (side + 8)))
+    page.save(HERE / "figures" / file)
+
+
+def main():
+    text = (HERE / "results.md").read_text(encoding="utf-8")
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        measured = {}
+        for name, report in zip(EXPERIMENTS, pool.map(measure, EXPERIMENTS)):
+            measured[name] = report
+            print(name, "measured", flush=True)
+    for name in re.findall(r"<!-- (\w+) -->", text):
+        text = re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _: f"<!-- {name} -->\n{table(name, measured)}\n<!-- /{name} -->", text, flags=re.S)
+    (HERE / "results.md").write_text(text, encoding="utf-8")
+    curves(measured["timestep"], "timestep t", "results-timestep.png")
+    curves(measured["threshold"], "threshold", "results-threshold.png")
+    gallery("results-methods.png")
+
+
+if __name__ == "__main__":
+    main()
