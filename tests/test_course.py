@@ -1,6 +1,7 @@
 """The course kit: the grader accepts every right answer and catches every wrong one; students' notebooks hold no solutions; nbgrader takes ours."""
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -51,3 +52,120 @@ def test_wrong_solutions_are_caught(path):
     for exercise, name, text in wrong(path):
         told = verdict(replace(exercise, solution=text))
         assert told and told != "not done yet" and not re.search("NameError|SyntaxError|ImportError", told), f"{exercise.number}, {name}: {told}"
+
+
+def test_there_is_enough_to_do():
+    """At least twenty exercises, at least three wrong answers to each, all answers belong to an exercise."""
+    assert len(EXERCISES) >= 20
+    for path in NOTEBOOKS:
+        numbers = [e.number for e in exercises(path)]
+        assert numbers and numbers == list(answers(path)), path.name
+        assert all(len(a["wrong"]) >= 3 for a in answers(path).values()), path.name
+
+
+def cells(path):
+    return [(c, "".join(c["source"])) for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+
+
+def graded(cell, kind):
+    return cell["metadata"].get("nbgrader", {}).get(kind, False)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_student_version_lacks_the_exercises_and_nothing_else(path):
+    """Docstrings stay, solutions and hidden tests go; no cell but its own test needs what an exercise defines."""
+    theirs = student(json.loads(path.read_text(encoding="utf-8")))
+    text = json.dumps(theirs)
+    assert "SOLUTION" not in text and "HIDDEN" not in text and "hidden(" not in text
+    for cell, before in zip([c for c in theirs["cells"] if c["cell_type"] == "code"], cells(path)):
+        source = "".join(cell["source"])
+        if graded(cell, "solution"):
+            number = cell["metadata"]["nbgrader"]["grade_id"].removeprefix("ex-").replace("-", ".")
+            function = ast.parse(source).body[-1]
+            assert ast.get_docstring(function) and ast.unparse(function.body[-1]) == f"raise NotImplementedError('Exercise {number}')"
+            exercise = next(e for e in exercises(path) if e.number == number)
+            assert verdict(replace(exercise, solution=source)) == "not done yet"
+        elif not graded(cell, "grade"):
+            assert source == before[1]
+    defined, used = set(), set()
+    for cell, source in cells(path):
+        for node in ast.walk(ast.parse(source)):
+            if graded(cell, "solution") and isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                defined.add(node.name)
+            elif not graded(cell, "solution") and not graded(cell, "grade") and isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                used.add(node.id)
+    assert not {e.name for e in exercises(path)} & used and {e.name for e in exercises(path)} <= defined
+
+
+def run_student_version(path, folder):
+    """Grade ids of the cells that fail, None for a cell that is no exercise."""
+    import nbformat
+    from nbclient import NotebookClient
+    notebook = nbformat.reads(json.dumps(student(json.loads(path.read_text(encoding="utf-8")))), as_version=4)
+    NotebookClient(notebook, timeout=600, allow_errors=True, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    return [c.metadata.get("nbgrader", {}).get("grade_id") for c in notebook.cells
+            if any(o.output_type == "error" for o in c.get("outputs", []))]
+
+
+@pytest.mark.parametrize("path", [p if p.name.startswith("03") else pytest.param(p, marks=pytest.mark.slow) for p in NOTEBOOKS], ids=lambda p: p.stem)
+def test_student_version_fails_at_the_exercises_only(path, tmp_path):
+    subprocess.run([sys.executable, TUTORIAL / "make_student.py", tmp_path], check=True, capture_output=True)
+    assert run_student_version(path, tmp_path) == [f"test-{e.number.replace('.', '-')}" for e in exercises(path)]
+
+
+def test_make_student_replaces_nothing_unasked(tmp_path):
+    make = lambda *more: subprocess.run([sys.executable, TUTORIAL / "make_student.py", tmp_path, *more], capture_output=True, text=True)
+    assert make().returncode == 0 and sorted(p.name for p in tmp_path.glob("*.ipynb")) == [p.name for p in NOTEBOOKS]
+    first = tmp_path / NOTEBOOKS[0].name
+    first.write_text("a student's work")
+    again = make()
+    assert again.returncode == 2 and "--force" in again.stderr and first.read_text() == "a student's work"
+    assert make("--force").returncode == 0 and "NotImplementedError" in first.read_text()
+
+
+def with_answers(path, texts, out):
+    """A copy of a notebook in which the exercises, in order, have these texts."""
+    notebook, texts = json.loads(path.read_text(encoding="utf-8")), iter(texts)
+    for cell in notebook["cells"]:
+        if graded(cell, "solution"):
+            cell["source"] = next(texts)
+    out.write_text(json.dumps(notebook), encoding="utf-8")
+    return out
+
+
+def test_what_students_do_harms_only_its_own_exercise(tmp_path):
+    """One hangs, one prints and ends the process, one raises, one is right: a table with a line for each."""
+    path = next(p for p in NOTEBOOKS if p.name.startswith("03"))
+    right_one = next(e.solution for e in exercises(path) if e.number == "3.2")
+    theirs = with_answers(path, ["def attention_map(q, k):\n    while True:\n        pass", right_one,
+                                 "import os\ndef sees(A, grid, y, x):\n    print('right ' * 1000)\n    os._exit(0)"], tmp_path / "student.ipynb")
+    done = subprocess.run([sys.executable, "-m", "pytest", TUTORIAL / "grade", "--notebook", theirs, "--seconds", "15"], capture_output=True, text=True)
+    lines = [line.split() for line in done.stdout.splitlines() if re.match(r" +\d\.\d ", line) or "total" in line]
+    assert done.returncode == 1 and [line[:5] for line in lines[:3]] == [["3.1", "attention_map", "0", "/", "2"], ["3.2", "attend", "2", "/", "2"], ["3.3", "sees", "0", "/", "1"]]
+    assert "not finished after 15 seconds" in done.stdout and "ended the process" in done.stdout and "right right" not in done.stdout
+    assert lines[3] == ["total", "2", "/", "5"]
+    theirs = with_answers(path, ["def attention_map(q, k):\n    return undefined", right_one, "def sees(A, grid, y, x:"], tmp_path / "student.ipynb")
+    assert "NameError" in grade(theirs, "3.1", tmp_path / "1.json") and "SyntaxError" in grade(theirs, "3.3", tmp_path / "3.json")
+    assert grade(theirs, "3.2", tmp_path / "2.json") is None
+
+
+def test_the_grader_says_what_it_needs(tmp_path):
+    (tmp_path / "no.ipynb").write_text("no notebook")
+    for asked, told in (([], "which notebook"), (["--notebook", "77"], "no such notebook"), (["--notebook", tmp_path / "no.ipynb"], "not a notebook")):
+        done = subprocess.run([sys.executable, "-m", "pytest", TUTORIAL / "grade", *asked], capture_output=True, text=True)
+        assert done.returncode != 0 and told in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+def test_nbgrader_takes_the_notebooks_as_they_stand(tmp_path):
+    """nbgrader generate_assignment: its checks of the metadata pass, and what it releases holds no solution."""
+    source = tmp_path / "source" / "minifaseg"
+    source.mkdir(parents=True)
+    for path in NOTEBOOKS:
+        (source / path.name).write_bytes(path.read_bytes())
+    done = subprocess.run([sys.executable, "-m", "nbgrader", "generate_assignment", "minifaseg", "--course", "cv", "--create",
+                           f"--CourseDirectory.root={tmp_path}"], cwd=tmp_path, capture_output=True, text=True,
+                          env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"})      # it calls alembic
+    assert done.returncode == 0, done.stderr[-2000:]
+    for path in NOTEBOOKS:
+        released = (tmp_path / "release" / "minifaseg" / path.name).read_text(encoding="utf-8")
+        assert "BEGIN SOLUTION" not in released and "HIDDEN" not in released and released.count("raise NotImplementedError()") == len(exercises(path))

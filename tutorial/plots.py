@@ -3,6 +3,7 @@
     row([picture, map, labels], ["a picture", "attention", "mask"])      side by side; (H, W) floats are drawn as heat, integers as labels
     curves({"FA-Seg": (x, y)}, "timestep", "mIoU")                       every curve with a marker and a dash of its own
     bars({"FA-Seg": 0.68}, "mIoU")
+    truth(scene, ["cat", "dog"])                                         a painted scene's exact labels: 1 cat, 2 dog, 0 the rest
     table(A, "A")                                                        a small matrix with its numbers in the cells
     source(hard.minmax)                                                  the code itself, as it stands in the package
 """
@@ -13,6 +14,8 @@ import numpy as np
 import torch
 from IPython.display import Markdown, display
 from PIL import Image
+
+from minifaseg.cartoon.words import CLASSES
 
 HEAT, INK = "inferno", "#1d1d22"                         # inferno: lightness grows with the value
 COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#5b5b66"]      # Okabe and Ito's
@@ -28,10 +31,19 @@ def array(x):
     """Any picture, tensor or array as a NumPy array that imshow draws: (H, W, 3) uint8, (H, W) float or (H, W) integer."""
     if isinstance(x, Image.Image):
         return np.asarray(x.convert("RGB"))
-    x = x.detach().cpu().float().numpy() if isinstance(x, torch.Tensor) and x.is_floating_point() else np.asarray(x)
+    x = x.detach().cpu() if isinstance(x, torch.Tensor) else x
+    x = x.float().numpy() if isinstance(x, torch.Tensor) and x.is_floating_point() else np.asarray(x)
     if x.ndim == 3 and x.shape[0] == 3:                                     # (3, H, W) in [-1, 1], as networks have pictures
         x = ((x.transpose(1, 2, 0) + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
     return x
+
+
+def truth(scene, classes=None):
+    """Labels of a painted scene, numbered by `classes` (default: scene.classes) from 1 on; 0 elsewhere."""
+    labels = np.zeros_like(scene.labels)
+    for i, name in enumerate(classes or scene.classes):
+        labels[scene.labels == CLASSES.index(name) + 1] = i + 1
+    return labels
 
 
 def row(pictures, titles=(), *, classes=(), under=None, span=None, marks=(), width=2.3):

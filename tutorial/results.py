@@ -32,21 +32,28 @@ METHODS = "faseg,diffsegmenter,iseg,invseg,datasetdiffusion,diffseg,leaveout"
 
 EXPERIMENTS = {
     "methods": f"{HELD_OUT} --method {METHODS}",
-    "segments": f"{HELD_OUT} --unsupervised --method diffseg,iseg",
+    "segments": f"{HELD_OUT} --unsupervised --method diffseg,iseg:merge_tau=0.1",
     "steps": f'{HELD_OUT} {OWN} --method "faseg:tau=0;flip=False,faseg:flip=False,faseg:tau=0,faseg"',
     "ablation": f'{HELD_OUT} {OWN} --method "faseg,faseg:dual=False,faseg:alone=True,faseg:sample=True,faseg:levels=(1,0,0,0),'
                 'faseg:levels=(0,1,0,0),faseg:levels=(0,0,1,0),faseg:levels=(0,0,0,1),faseg:cross=(1,0,0,0),faseg:cross=(0,1,0,0),'
                 'faseg:cross=(0,0,1,0),faseg:cross=(0,0,0,1),faseg:cross=(.15,.7,.15,0);levels=(.1,.1,.5,.3);tau=2"',
+    "captions": f"{HELD_OUT} --captions {RUNS}/captions.json --method faseg,faseg:dual=False",
     "tau": f"{HELD_OUT} {OWN} --sweep tau=1:4:1",
     "timestep": f'{HELD_OUT} {OWN} --method "' + ",".join(f"faseg:timestep={t}" for t in (1, 5, 10, 20, 50, 100, 200, 400, 600)) + '"',
-    "inversion": f'{HELD_OUT} {OWN} --method "faseg:noise=False;steps=1;timestep=1,' + ",".join(
-        f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 25, 50)) + '"',
-    "threshold": f"{HELD_OUT} --method {METHODS} --sweep threshold=0.1:0.9:0.1",
-    **{f"order-{s}": f"--seeds 1000:1200 --shuffle-classes {s} --method faseg,iseg,datasetdiffusion" for s in range(1, 6)},
-    **{f"distractors-{n}": f"{HELD_OUT} --method faseg,diffsegmenter,datasetdiffusion,diffseg,leaveout --candidates {how}"
+    "inversion": f'--seeds 1000:1060 --shuffle-classes 0 --method "faseg:noise=False;steps=1;timestep=1,' + ",".join(
+        f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 50)) + '"',
+    "threshold": f"{HELD_OUT} --method faseg,diffsegmenter,iseg,datasetdiffusion --sweep threshold=0.1:0.9:0.1",
+    **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method faseg,iseg,datasetdiffusion" for s in range(1, 5)},
+    **{f"distractors-{n}": f"--seeds 1000:1060 --shuffle-classes 0 --method faseg,diffsegmenter,datasetdiffusion,leaveout --candidates {how}"
        for n, how in (("0", "gt"), ("2", "gt+2"), ("5", "gt+5"), ("all", "all"))},
-    **{f"spread-{a}": f"--seeds {a}:{a + 200} --shuffle-classes 0 --method faseg,iseg,leaveout" for a in (2000, 2200, 2400, 2600)},
+    **{f"spread-{a}": f"--seeds {a}:{a + 100} --shuffle-classes 0 --method faseg,iseg,datasetdiffusion,leaveout" for a in range(2000, 2400, 100)},
 }
+
+
+def write_captions():
+    """The painter's own captions, for the experiment that has some."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    (RUNS / "captions.json").write_text(json.dumps({str(seed): paint(seed, 128).caption for seed in range(1000, 1200)}, indent=1))
 
 
 def command(name):
@@ -123,6 +130,7 @@ def gallery(file, seeds=range(1000, 1004), side=150):
 
 def main():
     text = (HERE / "results.md").read_text(encoding="utf-8")
+    write_captions()
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         measured = {}
         for name, report in zip(EXPERIMENTS, pool.map(measure, EXPERIMENTS)):

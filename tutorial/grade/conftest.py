@@ -10,6 +10,7 @@ SCORES = pytest.StashKey()
 
 def pytest_addoption(parser):
     parser.addoption("--notebook", action="append", metavar="NN", help="number of a notebook in tutorial/, or the path of a student's; may be repeated")
+    parser.addoption("--seconds", type=float, default=30, help="time for one exercise (default 30)")
 
 
 def pytest_configure(config):

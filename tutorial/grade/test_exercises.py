@@ -8,17 +8,15 @@ from pathlib import Path
 
 import pytest
 
-SECONDS = 30
 
-
-def test_exercise(path, exercise, scores, tmp_path):
-    told = grade(path, exercise.number, tmp_path / "verdict.json")
+def test_exercise(path, exercise, scores, tmp_path, pytestconfig):
+    told = grade(path, exercise.number, tmp_path / "verdict.json", pytestconfig.getoption("seconds"))
     scores.append((exercise, told))
     if told:
         pytest.fail(told, pytrace=False)
 
 
-def grade(path, number, out, seconds=SECONDS):
+def grade(path, number, out, seconds=30.0):
     """None, or what is wrong. out: where the child leaves its verdict, which no print of the student reaches."""
     tutorial = Path(__file__).parent.parent
     child = subprocess.Popen([sys.executable, "-m", "grade", Path(path).absolute(), number, out], cwd=tutorial, stdin=subprocess.DEVNULL,
@@ -26,7 +24,7 @@ def grade(path, number, out, seconds=SECONDS):
     try:
         child.wait(seconds)
     except subprocess.TimeoutExpired:
-        return f"not finished after {seconds} seconds; does a loop never end?"
+        return f"not finished after {seconds:g} seconds; does a loop never end?"
     finally:
         stop(child)
     return json.loads(out.read_text()) if out.exists() else f"your code ended the process (exit code {child.returncode})"

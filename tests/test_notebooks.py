@@ -1,0 +1,43 @@
+"""Every notebook runs from a clean kernel; what is committed is executed, small, clean, and reads without eyes."""
+import json
+import re
+from pathlib import Path
+
+import pytest
+from nbmake.nb_run import NotebookRun
+
+TUTORIAL = Path(__file__).parent.parent / "tutorial"
+NOTEBOOKS = sorted(TUTORIAL.glob("[0-9]*.ipynb"))
+BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+@BY_NAME
+def test_runs_from_a_clean_kernel(path):
+    """Its own assertions are the test."""
+    result = NotebookRun(path, default_timeout=600).execute()
+    assert result.error is None, f"{result.error.failing_cell_index}: {result.error.summary}\n{result.error.trace}"
+
+
+@BY_NAME
+def test_is_committed_executed_small_and_clean(path):
+    text = path.read_text(encoding="utf-8")
+    notebook = json.loads(text)
+    code = [c for c in notebook["cells"] if c["cell_type"] == "code"]
+    assert len(text) < 1_000_000
+    assert [c["execution_count"] for c in code] == list(range(1, len(code) + 1))
+    assert not any(o["output_type"] == "error" for c in code for o in c["outputs"])
+    assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
+    assert all(set(c["metadata"]) <= {"tags", "nbgrader"} for c in notebook["cells"])
+    assert any("Predict before you run" in "".join(c["source"]) for c in notebook["cells"])
+    assert [c["metadata"].get("tags") for c in code].count(["setup"]) == 1 and sum("thumbnail" in c["metadata"].get("tags", []) for c in code) == 1
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *TUTORIAL.glob("*.md"), TUTORIAL.parent / "README.md"], ids=lambda p: p.name)
+def test_figures_have_words_and_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        text = "\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
+    text = re.sub(r"```.*?```|\$\$.*?\$\$", "", text, flags=re.S)
+    for bang, words, target in re.findall(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", text):
+        assert not bang or len(words) > 20, f"{target}: say what the figure shows"
+        assert re.match(r"https?://|#", target) or (path.parent / target.partition("#")[0]).exists(), f"{target} leads nowhere"
