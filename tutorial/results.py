@@ -79,12 +79,14 @@ def rows(report):
     return lines
 
 
-def side_by_side(reports, titles):
-    """mIoU of each row in several experiments, their mean and the distance from the lowest to the highest."""
-    lines = [f"| row | {' | '.join(titles)} | mean | spread |", "|---" * (len(titles) + 3) + "|"]
+def side_by_side(reports, titles, alike):
+    """mIoU of each row in several experiments; if they are alike but for chance, also the mean and the distance from lowest to highest."""
+    titles = [*titles, *(["mean", "spread"] if alike else [])]
+    lines = [f"| row | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     for name in reports[0]["methods"]:
         values = [r["methods"][name]["miou"] for r in reports]
-        lines.append(f"| `{name}` | {' | '.join(f'{v:.3f}' for v in values)} | {np.mean(values):.3f} | {max(values) - min(values):.3f} |")
+        values += [np.mean(values), max(values) - min(values)] if alike else []
+        lines.append(f"| `{name}` | {' | '.join(f'{v:.3f}' for v in values)} |")
     return lines
 
 
@@ -92,7 +94,7 @@ def table(name, measured):
     """Markdown of the experiment `name`, or of the group `name-...`."""
     group = [e for e in EXPERIMENTS if e.rpartition("-")[0] == name]
     said = command((group or [name])[0]) + (f"   # and so on: {', '.join(group)}" if group else "")
-    lines = side_by_side([measured[e] for e in group], [e.rpartition("-")[2] for e in group]) if group else rows(measured[name])
+    lines = side_by_side([measured[e] for e in group], [e.rpartition("-")[2] for e in group], name != "distractors") if group else rows(measured[name])
     return "\n".join(["```sh", f"python -m minifaseg.evaluate {said}", "```", "", *lines])
 
 
