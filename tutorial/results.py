@@ -33,6 +33,7 @@ METHODS = "faseg,diffsegmenter,iseg,invseg,datasetdiffusion,diffseg,leaveout"
 EXPERIMENTS = {
     "methods": f"{HELD_OUT} --method {METHODS}",
     "segments": f"{HELD_OUT} --unsupervised --method diffseg,iseg:merge_tau=0.1",
+    "invseg": f"--seeds 1000:1060 --shuffle-classes 0 {OWN} --method invseg:steps=0,invseg,invseg:repel=1.0",
     "steps": f'{HELD_OUT} {OWN} --method "faseg:tau=0;flip=False,faseg:flip=False,faseg:tau=0,faseg"',
     "ablation": f'{HELD_OUT} {OWN} --method "faseg,faseg:dual=False,faseg:alone=True,faseg:sample=True,faseg:levels=(1,0,0,0),'
                 'faseg:levels=(0,1,0,0),faseg:levels=(0,0,1,0),faseg:levels=(0,0,0,1),faseg:cross=(1,0,0,0),faseg:cross=(0,1,0,0),'
