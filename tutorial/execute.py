@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 def execute(path):
     notebook = nbformat.read(path, as_version=4)
     start = time.time()
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}}).execute()
     seconds = time.time() - start
     clean(notebook)
     nbformat.validate(notebook)

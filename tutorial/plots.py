@@ -46,39 +46,34 @@ def truth(scene, classes=None):
     return labels
 
 
-def row(pictures, titles=(), *, classes=(), under=None, span=None, marks=(), width=2.3):
+def row(pictures, titles=(), *, classes=(), span=None, marks=(), width=2.3):
     """Pictures side by side.
 
-    classes: names for label maps, written where they lie; under: a picture that shows through heat maps and labels; span: (low, high)
-    that all heat maps share, else each has its own; marks: (x, y) in [0, 1] drawn as a cross on every picture.
+    classes: names for label maps, written where they lie; span: (low, high) that all heat maps share, else each has its own; marks: (x, y)
+    in [0, 1] drawn as a cross on every picture.
     """
     figure, axes = plt.subplots(1, len(pictures), figsize=(width * len(pictures), width * 1.12), squeeze=False)
-    for i, (axis, picture) in enumerate(zip(axes[0], pictures)):
-        draw(axis, array(picture), classes, under, span)
+    for i, (axis, picture) in enumerate(zip(axes[0], map(array, pictures))):
+        draw(axis, picture, classes, span)
         axis.set_title(titles[i] if i < len(titles) else "")
-        h, w = array(picture).shape[:2]
+        h, w = picture.shape[:2]
         for x, y in marks:
             axis.plot(x * w - 0.5, y * h - 0.5, "+", color="white", markersize=13, markeredgewidth=4)
             axis.plot(x * w - 0.5, y * h - 0.5, "+", color=INK, markersize=12, markeredgewidth=1.6)
     plt.show()
 
 
-def draw(axis, x, classes=(), under=None, span=None):
+def draw(axis, x, classes=(), span=None):
     axis.set_axis_off()
-    h, w = x.shape[:2]
-    if under is not None and x.ndim == 2:
-        axis.imshow(array(under.convert("L")), extent=(-0.5, w - 0.5, h - 0.5, -0.5))
-    alpha = 1 if under is None else 0.7
     if x.ndim == 3:
         axis.imshow(x)
     elif x.dtype.kind == "f":
-        axis.imshow(x, HEAT, vmin=span and span[0], vmax=span and span[1], alpha=alpha)
+        axis.imshow(x, HEAT, vmin=span and span[0], vmax=span and span[1])
     else:
-        rgba = np.zeros((h, w, 4))
+        colours = np.zeros((*x.shape, 3))
         for label in np.unique(x):
-            colour = plt.matplotlib.colors.to_rgb(COLOURS[(label - 1) % len(COLOURS)] if 0 < label < 255 else "#e4e4e8" if label else "#2b2b30")
-            rgba[x == label] = (*colour, alpha)
-        axis.imshow(rgba)
+            colours[x == label] = plt.matplotlib.colors.to_rgb(COLOURS[(label - 1) % len(COLOURS)] if 0 < label < 255 else "#e4e4e8" if label else "#2b2b30")
+        axis.imshow(colours)
         for label in np.unique(x[(x > 0) & (x < 255)]):
             if label <= len(classes):
                 inside = np.argwhere(x == label)
@@ -87,13 +82,13 @@ def draw(axis, x, classes=(), under=None, span=None):
                           bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.2})
 
 
-def curves(lines, xlabel="", ylabel="", *, logx=False, ylim=None, width=5.2):
+def curves(lines, xlabel="", ylabel="", *, ylim=None, width=5.2):
     """lines: {name: (x, y)}; a single unnamed line goes without a legend."""
     figure, axis = plt.subplots(figsize=(width, 3))
     for (name, (x, y)), marker, dash, colour in zip(lines.items(), MARKERS * 2, DASHES * 2, COLOURS * 2):
         few = len(x) <= 30
         axis.plot(x, y, color=colour, linestyle=dash, marker=marker if few else None, markersize=5, label=name)
-    axis.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim, xscale="log" if logx else "linear")
+    axis.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
     if len(lines) > 1:
         axis.legend()
     plt.show()

@@ -67,6 +67,10 @@ def one_line(e):
     return " ".join(str(e).split())[:300]
 
 
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
 def close(got, want, message, tolerance=1e-5):
     """Asserts that a student's tensor is as it should be: type, shape, finite, then values within `tolerance` of the largest one."""
     assert isinstance(got, torch.Tensor), f"return a tensor; yours is of type {type(got).__name__}"
