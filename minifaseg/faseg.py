@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from . import ddim, hard, prompts, ttf
-from .attention import Captured
+from .attention import QK, Captured
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,22 @@ class FASeg:
     threshold: float = 0.55                  # below it: background. VOC 0.55, Context 0.50, COCO-Object 0.60 [main_*.py]
     LOOK: ClassVar = ("timestep", "steps", "noise", "sample", "seed", "flip", "dual", "alone")        # what `capture` depends on
 
-    @torch.no_grad()
     def capture(self, model, image: Image.Image, classes, caption: str | None = None) -> Captured:
         """Attention of one RGB picture under P = "caption ; classes". Two UNet passes as released, one with steps=0 or noise."""
+        return self.captures(model, [image], classes, caption)[0]
+
+    @torch.no_grad()
+    def captures(self, model, images: list[Image.Image], classes, caption: str | None = None) -> list[Captured]:
+        """The same for I pictures in one batch: all V views of all pictures, B = I V, go through the UNet together, under the same P."""
         classes = prompts.clean_classes(classes)
         ts = ddim.ladder(self.timestep, 0 if self.noise else self.steps)
         prompt = prompts.image_prompt(model.text, classes, caption)
         lookup = prompts.class_prompts(model.text, classes, self.alone) if self.dual else prompt
 
-        x = ttf.views(model.pixels(image), self.flip)                               # (B, 3, H, W)
-        generator = torch.Generator().manual_seed(self.seed)
-        draw = lambda: torch.randn(len(x), model.unet.config.latent, *(n // model.vae.factor for n in x.shape[2:]),
-                                   generator=generator).to(x)
+        x = torch.cat([ttf.views(model.pixels(image), self.flip) for image in images])          # (B, 3, H, W)
+        V, generator = len(x) // len(images), torch.Generator().manual_seed(self.seed)
+        shape = (V, model.unet.config.latent, *(n // model.vae.factor for n in x.shape[2:]))
+        draw = lambda: torch.randn(shape, generator=generator).to(x).repeat(len(images), 1, 1, 1)           # the same for every picture
         z = model.vae.encode(x, draw() if self.sample else None)                    # (B, 4, h, w)
         text = prompt.states.expand(len(z), -1, -1)                                 # (B, T, c)
         if self.noise:
@@ -53,7 +57,9 @@ class FASeg:
 
         record = {}
         model.unet(z, self.timestep, text, record)
-        return Captured(record, model.unet.attention_layers(), image.size, classes, lookup)
+        layers, parts = model.unet.attention_layers(), [slice(i, i + V) for i in range(0, len(x), V)]
+        return [Captured({path: QK(q[part], k[part], grid) for path, (q, k, grid) in record.items()}, layers, image.size, classes, lookup)
+                for part, image in zip(parts, images)]
 
     @torch.no_grad()
     def scores(self, captured: Captured, lookup: prompts.Lookup | None = None) -> Tensor:

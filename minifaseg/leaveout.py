@@ -40,19 +40,23 @@ class LeaveOut(FASeg):
     LOOK: ClassVar = (*FASeg.LOOK, "times", "draws")
 
     @torch.no_grad()
-    def capture(self, model, image, classes, caption: str | None = None) -> Weighed:
-        """FA-Seg's capture, then the rise of the error for each class."""
-        seen = super().capture(model, image, classes, caption)
-        names = seen.classes
+    def captures(self, model, images, classes, caption: str | None = None) -> list[Weighed]:
+        """FA-Seg's captures, then for each picture the rise of the error for each class."""
+        captured = super().captures(model, images, classes, caption)
+        names = captured[0].classes
         asked = [names, *(tuple(n for n in names if n != c) for c in names)]                # P, then P without each class
         states = torch.cat([prompts.image_prompt(model.text, some, caption).states for some in asked])      # (1 + K, T, c)
-        z = model.vae.encode(model.pixels(image))                                           # (1, 4, h, w)
+        return [Weighed(seen.record, seen.layers, seen.size, names, seen.lookup, rise=self.rise(model, image, states))
+                for seen, image in zip(captured, images)]
+
+    def rise(self, model, image, states) -> Tensor:
+        """rise_c (K, h, w) of one picture; states (1 + K, T, c): P, then P without each class."""
+        z, rise = model.vae.encode(model.pixels(image)), 0                                  # (1, 4, h, w)
         eps = torch.randn(self.draws, *z.shape[1:], generator=torch.Generator().manual_seed(self.seed)).to(z)
-        rise = 0
         for t in self.times:
             error = errors(model.unet, ddim.add_noise(z, t, eps), eps, t, states)           # (1 + K, h, w)
             rise = rise + (error[1:] - error[0]) / error[0].mean() / len(self.times)
-        return Weighed(seen.record, seen.layers, seen.size, names, seen.lookup, rise=rise)
+        return rise
 
     @torch.no_grad()
     def scores(self, captured: Weighed) -> Tensor:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+AT_ONCE = 512 * 512            # pixels encoded together: they fill any device, and one layer's numbers for them take 128 MiB
+
 
 @dataclass(frozen=True)
 class VAEConfig:
@@ -156,7 +158,9 @@ class VAE(nn.Module):
 
     def moments(self, x):
         """Mean and log-variance of q(z|x), each (B, 4, H/f, W/f), for pictures x (B, 3, H, W) in [-1, 1]. Unscaled."""
-        mean, logvar = self.quant_conv(self.encoder(x)).chunk(2, dim=1)
+        few = max(1, AT_ONCE // (x.shape[2] * x.shape[3]))
+        h = torch.cat([self.encoder(part) for part in x.split(few)])
+        mean, logvar = self.quant_conv(h).chunk(2, dim=1)
         return mean, logvar.clamp(-30, 20)
 
     def encode(self, x, noise=None):
