@@ -7,6 +7,7 @@
 
 The method reads in this order: faseg.py, then what it calls: ddim.py, attention.py, prompts.py, hard.py, ttf.py.
 """
+import os
 from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib import import_module
@@ -127,11 +128,14 @@ def _picture(image):
     import numpy as np
     from PIL import Image
 
-    from .images import open_image, to_rgb
+    from .images import named, open_image, to_rgb
     if isinstance(image, Image.Image):
-        return to_rgb(image)
+        with named(getattr(image, "filename", "") or "the picture"):
+            return to_rgb(image)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InputError(f"an array picture must be (H, W, 3) uint8, this one is {image.shape} {image.dtype}")
         return Image.fromarray(image)
+    if not isinstance(image, (str, bytes, os.PathLike)) and not hasattr(image, "read"):
+        raise InputError(f"a picture is a path, a PIL picture or an (H, W, 3) uint8 array, this is of type {type(image).__name__}")
     return open_image(image)
