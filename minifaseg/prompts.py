@@ -6,6 +6,7 @@
 P' has no values and no way into the picture (FA-Seg release: StoredAttnClassPromptsProcessor). So it costs one matrix product,
 and a class list longer than 77 tokens is simply split over several P' without another UNet pass.
 """
+import unicodedata
 import warnings
 from typing import NamedTuple
 
@@ -22,22 +23,32 @@ class Lookup(NamedTuple):
 
 
 def clean_classes(classes) -> tuple[str, ...]:
-    """Names with blanks tidied. Raises InputError for no class, an empty or a repeated one, or more than a uint8 can number."""
+    """Names with blanks tidied. Raises InputError for no class, an empty or a repeated one, one that is no text, or more than a uint8
+    can number. Names that look the same are the same: case, letter forms (NFKC) and zero-width characters make no new class."""
     if isinstance(classes, str):
         classes = classes.split(",")
     names = tuple(" ".join(str(c).split()) for c in classes)
     if not names:
         raise InputError("no class to look for; give at least one name, such as: cat dog grass")
-    if not all(names):
-        raise InputError(f"class {names.index('') + 1} of {len(names)} is empty; give every class a name")
-    seen = {}
-    for name in names:
-        if name.casefold() in seen:
-            raise InputError(f"class {name!r} is given twice; name every class once")
-        seen[name.casefold()] = name
+    seen = set()
+    for i, name in enumerate(names, start=1):
+        check_text(name, f"class {i} of {len(names)}")
+        look = "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if unicodedata.category(c) != "Cf")
+        if not look.strip():
+            raise InputError(f"class {i} of {len(names)} is empty; give every class a name")
+        if look in seen:
+            raise InputError(f"class {name[:40]!r} is given twice; name every class once")
+        seen.add(look)
     if len(names) > 254:
         raise InputError(f"{len(names)} classes; a mask holds at most 254 (0 is background, 255 is kept free)")
     return names
+
+
+def check_text(text: str, what: str) -> None:
+    """Refuses control characters, which a terminal obeys, and half characters, which stand for bytes that are no UTF-8."""
+    bad = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs")), None)
+    if bad:
+        raise InputError(f"{what} holds {bad!r}, which is no text; write it in UTF-8, without control characters")
 
 
 def find_spans(ids: list[int], names: list[list[int]]) -> list[list[int] | None]:
@@ -76,12 +87,12 @@ def class_prompts(text, classes: tuple[str, ...], alone=False, between=",") -> L
         used += len(comma) + len(pieces)
     rows, spans = [], [None] * len(classes)
     for g, group in enumerate(groups):
-        pieces = list(names[group[0]])
-        for i in group[1:]:
-            pieces += comma + names[i]
+        pieces = []
+        for i in group:
+            pieces += comma * bool(pieces)
+            spans[i] = (g, list(range(1 + len(pieces), 1 + len(pieces) + len(names[i]))))      # 1: the start token
+            pieces += names[i]
         rows.append(text.ids(pieces))
-        for i, span in zip(group, find_spans(rows[-1].tolist(), [names[i] for i in group])):
-            spans[i] = (g, span)
     return Lookup(text.states(torch.stack(rows)), spans)
 
 
@@ -91,6 +102,7 @@ def image_prompt(text, classes: tuple[str, ...], caption: str | None = None, bet
     What does not fit into T tokens is cut off, with a warning if it is the caption's fault.
     """
     names = f"{between} ".join(classes)
+    check_text(caption or "", "the caption")
     pieces = text.pieces(f"{caption} ; {names}" if caption else names)
     if caption and len(pieces) > text.config.tokens - 2:
         warnings.warn(f"caption and classes make {len(pieces)} tokens; the picture is seen under the first {text.config.tokens - 2} of them")

@@ -65,7 +65,9 @@ class Text(nn.Module):
             return
         unknown = [w for w in re.findall(r"[^\s,;.]+", text.lower()) if w not in self.words]
         if unknown:
-            raise InputError(f"the cartoon model does not know {', '.join(map(repr, dict.fromkeys(unknown)))}; it knows: "
+            unknown = [repr(w[:40]) for w in dict.fromkeys(unknown)]
+            more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+            raise InputError(f"the cartoon model does not know {', '.join(unknown[:5])}{more}; it knows: "
                              f"{', '.join(sorted(self.words))}. For any word, use Stable Diffusion 1.5: python weights.py download")
 
 
