@@ -4,6 +4,7 @@ Nothing is loaded or written before the request as a whole makes sense: which ar
 which files will be written and whether one would be lost. After that, a bad picture costs one error line and the run goes on.
 """
 import argparse
+import gc
 import glob
 import json
 import os
@@ -11,7 +12,10 @@ import sys
 import time
 import traceback
 import warnings
+from itertools import islice, takewhile
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import NamedTuple
 
 from tqdm import tqdm
@@ -53,6 +57,7 @@ def parser():
     p.add_argument("--scores", action="store_true", help="also write x_scores.npz: scores (K, H, W) float32 and classes")
     p.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
     p.add_argument("--force", action="store_true", help="overwrite files that exist")
+    p.add_argument("--resume", action="store_true", help="go on where a run was stopped: skip pictures whose files are all there")
     p.add_argument("--debug", action="store_true", help="show the traceback of every error")
     p.add_argument("--version", action="version", version=f"minifaseg {minifaseg.__version__}")
     p.add_argument("--weights", default="auto", help=".safetensors file, diffusers folder, sd15, cartoon or auto")
@@ -63,6 +68,8 @@ def parser():
     p.add_argument("--method", choices=list(minifaseg.METHODS), help=f"{' and '.join(minifaseg.UNSUPERVISED)} also run without class names")
     p.add_argument("--threshold", type=float, help="scores below it are background, 0 to 1")
     p.add_argument("--no-flip", dest="flip", action="store_const", const=False, help="skip the mirrored view: faster")
+    p.add_argument("--no-inversion", dest="steps", action="store_const", const=0, help="one UNet call instead of two: faster")
+    p.add_argument("--batch", type=int, metavar="N", help="pictures seen together (default: 8 on a GPU, 1 on a CPU)")
     p.add_argument("--seed", type=int, help="seed of the method's random numbers")
     p.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 179 million)")
     return p
@@ -138,9 +145,10 @@ def plan(images, args) -> list[Job]:
                 raise UsageError(f"{path} of {image} would replace {taken[same(path)]}; run them one by one with different -o")
             taken[same(path)] = f"that of {image}"
     there = [path for job in jobs for path in job.files() if os.path.lexists(path)]
-    if there and not args.force:
-        raise UsageError(f"{there[0]} exists" + (f" (and {len(there) - 1} more)" if there[1:] else "") + "; --force overwrites")
-    return jobs
+    if there and not args.force and not args.resume:
+        raise UsageError(f"{there[0]} exists" + (f" (and {len(there) - 1} more)" if there[1:] else "") + "; --force overwrites, "
+                         "--resume skips finished pictures")
+    return [job for job in jobs if not (args.resume and set(job.files()) <= set(there))]
 
 
 def same(path):
@@ -153,34 +161,89 @@ def same(path):
 def run(args) -> int:
     images, classes = sort_out(args.things, getattr(args, "method", None) in minifaseg.UNSUPERVISED)
     jobs, model, failed = plan(images, args), None, 0
-    if any(image == "-" or os.path.exists(image) for image in images):      # else there is only to say that they are missing
+    if getattr(args, "batch", 1) < 1:
+        raise UsageError(f"--batch {args.batch}: at least 1")
+    if len(jobs) < len(images):
+        tell(f"minifaseg: {len(images) - len(jobs)} of {len(images)} pictures were finished before", sys.stderr)
+    if any(job.image == "-" or os.path.exists(job.image) for job in jobs):  # else there is only to say that they are missing
+        gc.disable()                                     # half a million objects are made to stay: looking for garbage among them, now
         model = minifaseg.load(args.weights, **chosen(args, "device", "dtype"))
+        gc.freeze()                                      # and at the end, takes a second
+        gc.enable()
         hint = "; for photographs get Stable Diffusion 1.5: python weights.py download" if model.is_cartoon else ""
         tell(f"weights: {model.source}, on {model.device}{hint}", sys.stderr)
-    for job in tqdm(jobs, unit="picture", disable=None if len(jobs) > 1 else True):     # None: only on a terminal
-        try:
-            do(job, classes, model, args)
-        except (UsageError, BrokenPipeError):
-            raise
-        except Exception as e:
-            failed += 1
-            complain(e, args.debug, job.image)
+    args.batch = getattr(args, "batch", 8 if model and model.device.type != "cpu" else 1)
+    from .images import pixel_limit
+    with pixel_limit(getattr(args, "max_pixels", None)), tqdm(total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True) as bar:
+        for job, image, result, seconds in outcomes(jobs, classes, model, args):            # disable=None: a bar only on a terminal
+            try:
+                if isinstance(result, Exception):
+                    raise result
+                report(job, image, result, seconds, model, args)
+            except (UsageError, BrokenPipeError):
+                raise
+            except Exception as e:
+                failed += 1
+                complain(e, args.debug, job.image)
+            bar.update()
     if failed and len(jobs) > 1:
         tell(f"minifaseg: {failed} of {len(jobs)} pictures failed", sys.stderr)
     return FAILED if failed else DONE
 
 
-def do(job, classes, model, args) -> None:
-    """One picture: read, segment, write, report."""
-    from .images import PALETTE, mask_image, open_image, overlay, write, write_png
-    image = open_image(sys.stdin.buffer.read() if job.image == "-" else job.image, **chosen(args, "max_pixels"))
-    start = time.perf_counter()
-    try:
-        result = minifaseg.segment(image, classes, model, **chosen(args, "caption", "method", "threshold", "flip", "seed"))
-    except InputError as e:                              # the picture was fine, so every other one would meet the same
-        raise UsageError(str(e)) from e
-    seconds = time.perf_counter() - start
+def ahead(function, items, count=8):
+    """(item, function(item), or the exception it raised), in order; up to `count` are worked out in advance, in a thread of their own,
+    so that pictures are decoded while the network works."""
+    queue = Queue(count)
 
+    def work():
+        for item in items:
+            try:
+                queue.put((item, function(item)))
+            except Exception as e:
+                queue.put((item, e))
+        queue.put(None)
+    Thread(target=work, daemon=True).start()             # daemon: Ctrl-C does not wait for a pipe that never ends
+    return iter(queue.get, None)
+
+
+def outcomes(jobs, classes, model, args):
+    """(job, picture, Result, seconds) of every job in order, with the exception in place of a Result that there is not.
+
+    args.batch pictures are seen together. A batch that fails is tried again in halves, and where memory ran out they stay that small.
+    """
+    from .images import decode
+    opened = ahead(lambda job: decode(sys.stdin.buffer if job.image == "-" else job.image), jobs)
+    waiting, size = [], args.batch
+    while waiting := waiting or list(islice(opened, args.batch)):
+        some = list(takewhile(lambda pair: not isinstance(pair[1], Exception), waiting[:size]))
+        if not some:
+            job, e = waiting.pop(0)
+            yield job, None, e, 0
+            continue
+        start = time.perf_counter()
+        try:
+            results = minifaseg.segment_many([image for _, image in some], classes, model,
+                                             **chosen(args, "caption", "method", "threshold", "flip", "steps", "seed"))
+        except InputError as e:                          # the pictures were fine, so every other one would meet the same
+            raise UsageError(str(e)) from e
+        except Exception as e:
+            if len(some) > 1:
+                size = len(some) // 2
+                if out_of_memory(e):
+                    args.batch = size
+                    tell(f"minifaseg: out of memory with {len(some)} pictures at a time; going on with {size} (--batch {size})", sys.stderr)
+                continue                                 # e, and the memory that it held, is gone
+            results = [e]
+        seconds, size = (time.perf_counter() - start) / len(some), args.batch
+        del waiting[:len(some)]
+        while some:                                      # what has been handed out is forgotten before the next batch needs room
+            yield *some.pop(0), results.pop(0), seconds
+
+
+def report(job, image, result, seconds, model, args) -> None:
+    """One finished picture: write its files, say what is in it."""
+    from .images import PALETTE, mask_image, overlay, write, write_png
     mask = mask_image(result.labels)
     if job.scores:
         import numpy as np
@@ -219,13 +282,17 @@ def tell(text, file=None):
 def complain(e, debug=False, image=None):
     if debug:
         traceback.print_exc()
-    if isinstance(e, MemoryError) or any(s in str(e).lower() for s in ("out of memory", "allocate memory")):
+    if out_of_memory(e):
         text = "out of memory; a smaller picture, --no-flip, --dtype float16 (on a GPU) or --device cpu may help"
     elif isinstance(e, (InputError, Warning)):
         text, image = str(e), None                       # these name the file themselves
     else:
         text = f"unexpected {type(e).__name__}: {' '.join(str(e).split())} (--debug shows where)"
     tell(f"minifaseg: {image}: {text}" if image else f"minifaseg: {text}", sys.stderr)
+
+
+def out_of_memory(e):
+    return isinstance(e, MemoryError) or any(s in str(e).lower() for s in ("out of memory", "allocate memory"))
 
 
 def main(argv=None) -> int:

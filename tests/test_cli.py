@@ -207,9 +207,9 @@ def test_too_many_pixels(run):
 
 
 def test_out_of_memory_is_said_in_one_line(run, monkeypatch):
-    def segment(*arguments, **options):
+    def segment_many(*arguments, **options):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB\nmany lines")
-    monkeypatch.setattr(minifaseg, "segment", segment)
+    monkeypatch.setattr(minifaseg, "segment_many", segment_many)
     code, out, err = run("x.png", "wall")
     assert code == 1 and "x.png: out of memory" in err and len(err.splitlines()) == 2
 

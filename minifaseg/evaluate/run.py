@@ -3,6 +3,7 @@
 A folder of results holds settings.json and one file of lines per process, part-0.jsonl, ...: one line per picture with the sparse
 confusion matrix of every row. A line is appended in one write; half a line, left by a kill, is cut off at the next start.
 """
+import errno
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from .. import label
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..images import mask_image, write, write_png
 from .metrics import confusion, match, summary
 
@@ -50,23 +51,35 @@ class Results:
         head = out / "settings.json"
         if head.exists() and json.loads(head.read_text()) != json.loads(json.dumps(settings)):
             raise InputError(f"{out}: holds results of other settings (see settings.json there); give another --out, or delete it")
-        write(head, lambda file: file.write(json.dumps(settings, indent=1).encode()))
-        mine = out / f"part-{rank}.jsonl"
+        if not rank:                                                        # the others find it, or a folder that nobody has used
+            write(head, lambda file: file.write(json.dumps(settings, indent=1).encode()))
+        self.path = out / f"part-{rank}.jsonl"
         for path in sorted(out.glob("part-*.jsonl")):
             text = path.read_bytes()
             whole = text[:text.rfind(b"\n") + 1]
-            if path == mine and whole != text:
+            if path == self.path and whole != text:
                 os.truncate(path, len(whole))
             for line in whole.splitlines():
                 entry = json.loads(line)
                 self.lines[entry["id"]] = entry["rows"]
-        self.file = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as e:
+            raise OutputError(f"{self.path}: cannot be written ({e.strerror}); choose another --out") from None
 
     def add(self, id, matrices):
         rows = {name: [[int(i), int(j), int(m[i, j])] for i, j in zip(*np.nonzero(m))] for name, m in matrices.items()}
         self.lines[id] = rows
-        if self.file is not None:
-            os.write(self.file, (json.dumps({"id": id, "rows": rows}) + "\n").encode())
+        if self.file is None:
+            return
+        line, before = (json.dumps({"id": id, "rows": rows}) + "\n").encode(), os.fstat(self.file).st_size
+        try:
+            if os.write(self.file, line) < len(line):
+                raise OSError(errno.ENOSPC, "no room for a whole line")
+        except OSError as e:
+            os.ftruncate(self.file, before)
+            raise OutputError(f"{self.path}: cannot be written ({e.strerror}); make room, the same command then goes on where it was") from None
 
 
 def evaluate(rows, dataset, model, candidates, captions=None, *, out=None, settings=None, unsupervised=False, save_masks=None,
@@ -84,6 +97,8 @@ def evaluate(rows, dataset, model, candidates, captions=None, *, out=None, setti
             if id not in results.lines:
                 try:
                     results.add(id, score(rows, dataset, model, candidates, captions, id, unsupervised, save_masks))
+                except OutputError:
+                    raise
                 except InputError as e:
                     failed += 1
                     tqdm.write(f"{id}: {e} (left out)", file=bar.fp)

@@ -1,0 +1,173 @@
+"""Killed, out of disk, out of memory, nowhere to write: what is there is whole, what is said is one line, and the next run ends the work."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minifaseg
+from minifaseg.cartoon.painter import paint
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and mounts")
+ENV = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(minifaseg.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])}
+CLASSES = ["cow", "wall", "floor"]
+KILLS = 50
+BENCH = ["cartoon", "--weights", "cartoon", "--seeds", "1000:1006", "--method", "faseg,faseg:tau=0"]
+
+KILLER = """
+import json, os, random, shutil, signal, sys, time
+from pathlib import Path
+import minifaseg
+from minifaseg.__main__ import main
+from minifaseg.evaluate.command import parser, run
+
+command, folder, kills = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+model = minifaseg.load("cartoon", device="cpu")
+minifaseg.load = lambda *a, **k: model                  # a fork has it already: kills fall into the work, not into three seconds of imports
+work = {"folder": main, "bench": lambda a: run(parser().parse_args(a))}[command[0]]
+
+def start(out):
+    child = os.fork()
+    if not child:
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        os._exit(work([argument.format(out=out) for argument in command[1:]]))
+    return child
+
+contents = lambda out: {str(p.relative_to(out)): p.read_bytes() for p in Path(out).rglob("*") if p.is_file()}
+began = time.perf_counter()
+assert os.waitpid(start(folder / "whole"), 0)[1] == 0
+seconds, whole, chance, ends = time.perf_counter() - began, contents(folder / "whole"), random.Random(0), []
+while kills or len(list(folder.glob("killed*"))) > len(ends):
+    child = start(out := folder / f"killed-{len(ends)}")
+    if kills:
+        time.sleep(chance.random() * seconds / 2)
+        os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        kills -= 1
+    else:
+        assert status == 0
+        ends.append(contents(out) == whole)
+print(json.dumps({"ends": ends, "files": sorted(whole)}))
+"""
+
+
+@pytest.mark.parametrize("what", ["folder", "bench"])
+def test_killed_at_random_moments(tmp_path, what):
+    """SIGKILL, the same command again, SIGKILL, ...: in the end every byte is that of an undisturbed run, and no other file is left."""
+    (tmp_path / "photos").mkdir()
+    for i in range(4):
+        paint(i, 128).image.resize((900, 700)).save(tmp_path / f"photos/{i}.png")           # half of the time goes into writing
+    command = {"folder": [str(tmp_path / "photos"), *CLASSES, "--scores", "--resume", "-o", "{out}"],
+               "bench": [*BENCH, "--out", "{out}", "--save-masks", "{out}/masks"]}[what]
+    job = subprocess.run([sys.executable, "-c", KILLER, json.dumps([what, *command]), tmp_path, str(KILLS)], text=True, capture_output=True,
+                         env=ENV | {"OMP_NUM_THREADS": "1"})
+    assert job.returncode == 0, job.stderr
+    found = json.loads(job.stdout)
+    assert len(found["files"]) == {"folder": 4 * 3, "bench": 6 * 2 + 6}[what] and found["ends"] and all(found["ends"])
+
+
+# Nowhere to write
+
+@pytest.fixture
+def disk(tmp_path):
+    """disk(size, *options) mounts a small file system, where the system allows that."""
+    mounted = []
+
+    def mount(size, *options):
+        folder = tmp_path / f"disk-{len(mounted)}"
+        folder.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options]), "tmpfs", folder], capture_output=True)
+        if done.returncode:
+            pytest.skip("needs the right to mount")
+        mounted.append(folder)
+        return folder
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
+
+
+def run(module, *arguments):
+    """(exit code, lines on stderr) of a process."""
+    job = subprocess.run([sys.executable, "-m", module, *map(str, arguments)], text=True, capture_output=True, env=ENV)
+    assert "Traceback" not in job.stderr, job.stderr
+    return job.returncode, job.stderr.splitlines()
+
+
+def test_disk_full(tmp_path, disk):
+    (tmp_path / "photos").mkdir()
+    for i in range(6):
+        paint(i).image.save(tmp_path / f"photos/{i}.png")
+    small = disk("200k")
+    command = ["--weights", "cartoon", tmp_path / "photos", *CLASSES, "--scores"]
+    code, lines = run("minifaseg", *command, "-o", small)
+    there = sorted(small.iterdir())
+    assert code == 1 and 0 < len(there) < 18 and not list(small.glob(".*"))
+    assert any("cannot be written (No space left on device)" in line and "make room" in line for line in lines)
+    for path in there:
+        (np.load if path.suffix == ".npz" else Image.open)(path)
+    assert run("minifaseg", *command, "-o", tmp_path / "large")[0] == 0
+    for path in there:
+        assert path.read_bytes() == (tmp_path / "large" / path.name).read_bytes()
+    subprocess.run(["mount", "-o", "remount,size=2M", small], check=True)
+    assert run("minifaseg", *command, "-o", small, "--resume")[0] == 0
+    assert {p.name: p.read_bytes() for p in small.iterdir()} == {p.name: p.read_bytes() for p in (tmp_path / "large").iterdir()}
+
+
+def test_disk_full_in_an_evaluation(tmp_path, disk):
+    small = disk("8k")                                   # two pages: the settings, and some of the lines
+    code, lines = run("minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out", small)
+    assert code == 1 and "part-0.jsonl: cannot be written" in lines[-1] and "make room" in lines[-1]
+    whole = (small / "part-0.jsonl").read_text()
+    assert whole.endswith("\n") and [json.loads(line)["id"] for line in whole.splitlines()][0] == "1000"
+    subprocess.run(["mount", "-o", "remount,size=2M", small], check=True)
+    assert run("minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out", small)[0] == 0
+    assert run("minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out", tmp_path / "large")[0] == 0
+    assert (small / "part-0.jsonl").read_text() == (tmp_path / "large/part-0.jsonl").read_text()
+
+
+def test_read_only(tmp_path, disk):
+    paint(1).image.save(tmp_path / "x.png")
+    closed = disk("200k", "ro")
+    code, lines = run("minifaseg", "--weights", "cartoon", tmp_path / "x.png", *CLASSES, "-o", closed / "deep")
+    assert code == 1 and "cannot be written (Read-only file system)" in lines[-1]
+    code, lines = run("minifaseg.evaluate", *BENCH, "--out", closed / "deep")
+    assert code == 1 and "cannot be written (Read-only file system)" in lines[-1]
+    code, lines = run("minifaseg.evaluate", *BENCH, "--json", closed / "x.json")
+    assert code == 1 and "cannot be written (Read-only file system)" in lines[-1]
+
+
+# Out of memory
+
+MEMORY = """
+import resource, sys
+import minifaseg
+from minifaseg.__main__ import main
+model = minifaseg.load("cartoon", device="cpu")
+minifaseg.load = lambda *a, **k: model
+assert main([sys.argv[1], "cow", "wall", "-o", sys.argv[2], "--force"]) == 0
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[3]) * 2**20,) * 2)
+sys.exit(main([sys.argv[1], "cow", "wall", "-o", sys.argv[2], "--batch", "32", "--force"]))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a limit on memory")
+def test_a_batch_too_large_for_the_memory_is_halved(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(32):
+        paint(i % 4).image.save(tmp_path / f"photos/{i:02}.png")
+    job = subprocess.run([sys.executable, "-c", MEMORY, tmp_path / "photos", tmp_path / "out", "400"], text=True, capture_output=True, env=ENV)
+    lines = [line for line in job.stderr.splitlines() if "weights:" not in line]
+    assert job.returncode == 0 and "Traceback" not in job.stderr, job.stderr
+    assert lines[0] == "minifaseg: out of memory with 32 pictures at a time; going on with 16 (--batch 16)", job.stderr
+    model = minifaseg.load("cartoon", device="cpu")
+    expected = [minifaseg.segment(paint(i).image, ["cow", "wall"], model).labels for i in range(4)]
+    for i in range(32):
+        mask = np.asarray(Image.open(tmp_path / f"out/{i:02}_mask.png"))
+        assert (mask != expected[i % 4]).mean() <= 0.001                    # another batch, another order of summation
