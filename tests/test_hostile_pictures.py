@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -78,8 +79,8 @@ def webp(side):
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-BOMBS = {"pixels": (lambda: png(20000, 20000, 1, data=zeros(20000 * 2501)), "400000000 pixels exceeds limit"),
-         "canvas": (lambda: webp(16383), "268402689 pixels exceeds limit"),
+BOMBS = {"pixels": (lambda: png(20000, 20000, 1, data=zeros(20000 * 2501)), "400000000 pixels) exceeds limit"),
+         "canvas": (lambda: webp(16383), "268402689 pixels) exceeds limit"),
          "text": (lambda: png(1, 1, 8, chunk(b"zTXt", b"a\0\0" + zeros(1 << 29)), data=zlib.compress(bytes(2))), "too large"),
          "profile": (lambda: png(1, 1, 8, chunk(b"iCCP", b"a\0\0" + zeros(1 << 29)), data=zlib.compress(bytes(2))), "too large")}
 
@@ -94,7 +95,7 @@ def test_bombs_are_refused_before_they_take_memory(tmp_path, bomb):
            "before = peak()\ntry: open_image(sys.argv[1])\nexcept ValueError as e: print(e)\nprint(peak() - before)"
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "bomb"], env=ENV, capture_output=True, text=True, check=True)
     line, growth = done.stdout.splitlines()
-    assert "bomb: " in line and all(word in line for word in words.split(" exceeds "))
+    assert "bomb: " in line and words in line.lower()
     assert int(growth) / (1024 if sys.platform == "darwin" else 1) < 64 << 10, growth                # KiB
 
 
@@ -128,7 +129,7 @@ MODES = {"1": (1, WHITE), "L": (77, (77,) * 3), "LA": ((0, 128), (127,) * 3), "L
 def in_mode(mode):
     image = Image.new(mode, (16, 16), MODES[mode][0])
     if mode in ("P", "PA"):
-        image.putpalette([*range(9), 20, 30, 200])
+        image.putpalette([*range(9), 20, 30, 200, *bytes(756)])
     return image
 
 
@@ -150,11 +151,11 @@ def test_every_mode_as_a_viewer_shows_it(mode):
             data = encoded(image, format)
         except (OSError, ValueError, KeyError):          # a mode that this format does not know
             continue
-        if Image.open(io.BytesIO(data)).mode == mode:    # kept, not converted by Pillow's writer
+        picture = survives(data)
+        assert picture or PIL.__version__ < "12", format                    # older ones stumble over an ICO or TIFF of their own
+        if picture and Image.open(io.BytesIO(data)).mode == mode:           # kept, not converted by Pillow's writer
             lossy = format in ("JPEG", "WEBP", "AVIF", "JPEG2000")
-            assert np.abs(np.asarray(open_image(data), int) - colour).max() <= 4 * lossy, format
-        else:
-            assert open_image(data).size == (16, 16)
+            assert np.abs(np.asarray(picture, int) - colour).max() <= 4 * lossy, format
 
 
 def test_a_transparent_grey_of_16_bits_is_white():
@@ -195,11 +196,13 @@ def test_no_program_is_started(tmp_path, wrap):
     (tmp_path / "gs").write_text(f"#!/bin/sh\necho started >> {tmp_path / 'trace'}\n")
     (tmp_path / "gs").chmod(0o755)
     (tmp_path / "x.jpg").write_bytes(wrap(encoded(Image.new("L", (16, 16)), "EPS")))
-    for code, trace in (("from minifaseg.images import open_image as f", False), ("from PIL import Image; f = lambda x: Image.open(x).load()", True)):
-        done = subprocess.run([sys.executable, "-c", f"{code}; f('x.jpg')"], cwd=tmp_path, env=ENV | {"PATH": f"{tmp_path}:{ENV['PATH']}"},
-                              capture_output=True, text=True)
-        assert done.returncode == 1 and ("not a picture" in done.stderr or trace)
-        assert (tmp_path / "trace").exists() == trace
+    for opens, words in (("minifaseg.images import open_image", "not a picture"), ("PIL.Image import open", "")):
+        done = subprocess.run([sys.executable, "-c", f"from {opens} as f; f('x.jpg').load()"], cwd=tmp_path, text=True, capture_output=True,
+                              env=ENV | {"PATH": f"{tmp_path}:{ENV['PATH']}"})
+        assert done.returncode == 1 and words in done.stderr
+        if words:
+            assert not (tmp_path / "trace").exists()
+    assert (tmp_path / "trace").exists() or wrap is iptc                    # Pillow did start it; older ones met an IPTC file otherwise
 
 
 # Damage
