@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib import import_module
+from numbers import Integral, Real
 
 from .errors import InputError
 
@@ -44,10 +45,10 @@ class Result:
         return upsample(self.grid_scores, self.captured.size).cpu().numpy()
 
 
-def load(weights="auto", device="auto", dtype=None):
+def load(weights="auto", device="auto", dtype=None, compile=False):
     """The model of a .safetensors file, a diffusers folder, "sd15", "cartoon" or "auto"; see model.load."""
     from .model import load
-    return load(weights, device, dtype)
+    return load(weights, device, dtype, compile)
 
 
 def clean_classes(classes):
@@ -62,12 +63,26 @@ def make_method(name="faseg", model=None, **numbers):
         raise InputError(f"no method {name!r}; there is: {', '.join(METHODS)}")
     module, cls = METHODS[name]
     cls = getattr(import_module(module), cls)
-    numbers = {k: v for k, v in numbers.items() if v is not None}
-    unknown = set(numbers) - {f.name for f in fields(cls)}
-    if unknown:
-        raise InputError(f"{name} has no number called {', '.join(sorted(unknown))}; it has: {', '.join(f.name for f in fields(cls))}")
-    recommended = {k: tuple(v) if isinstance(v, list) else v for k, v in (model.notes.get(name, {}) if model else {}).items()}    # JSON has no tuples
-    return cls(**(recommended | numbers))
+    recommended, defaults = model.notes.get(name, {}) if model else {}, {f.name: f.default for f in fields(cls)}
+    if not isinstance(recommended, dict):
+        raise InputError(f"{model.source} recommends for {name} {str(recommended)[:40]!r}, not numbers and their names; download it again")
+    chosen = recommended | {k: v for k, v in numbers.items() if v is not None}
+    for key, value in chosen.items():
+        who = f"{model.source} recommends: " if numbers.get(key) is None else ""
+        if key not in defaults:
+            raise InputError(f"{who}{name} has no number called {key}; it has: {', '.join(defaults)}")
+        if not _alike(value, defaults[key]):
+            raise InputError(f"{who}{name} with {key} {str(value)[:40]!r}; it must be like {defaults[key]!r}")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()})          # JSON has no tuples
+
+
+def _alike(value, default) -> bool:
+    """Is `value` of a kind that can stand for `default`: truth, text, whole number, number, or several numbers?"""
+    if isinstance(default, tuple):
+        return isinstance(value, (list, tuple)) and all(_alike(v, 0.0) for v in value)
+    if isinstance(default, (bool, str)) or isinstance(value, bool):
+        return type(value) is type(default)
+    return isinstance(value, Integral if isinstance(default, int) else Real) and abs(value) < 2 ** 63
 
 
 def segment(image, classes, model, *, caption=None, method="faseg", threshold=None, **numbers) -> Result:
@@ -94,11 +109,13 @@ def segment_many(images, classes, model, *, caption=None, method="faseg", thresh
         captured = how.captures(model, images, classes, caption)
     else:
         captured = [how.capture(model, image, classes, caption) for image in images]
-    return [_result(how, seen) for seen in captured]
+    return [_result(how, model, seen) for seen in captured]
 
 
-def _result(how, captured):
+def _result(how, model, captured):
+    model.check_finite(*list(captured.record.values())[-1][:2])             # the last layer's queries and keys: all else comes before them
     scores = how.scores(captured)
+    model.check_finite(scores)
     if len(scores) > 254:
         raise InputError(f"{len(scores)} segments; a mask holds at most 254. Let more of them merge, with a larger tau")
     names = captured.classes or tuple(f"segment {i + 1}" for i in range(len(scores)))

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import minifaseg
 
-from .errors import InputError
+from .errors import InputError, shown
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130                             # exit codes
 
@@ -64,6 +64,7 @@ def parser():
     p.argument_default = argparse.SUPPRESS               # what is not set stays absent: load and segment know their defaults
     p.add_argument("--device", help="auto, cuda, cuda:1, mps or cpu")
     p.add_argument("--dtype", help="float32, float16 or bfloat16 (default: what suits the device)")
+    p.add_argument("--compile", action="store_const", const=True, help="torch.compile: minutes at the first picture, faster at every other")
     p.add_argument("--caption", help="a sentence about the picture, put before the class names")
     p.add_argument("--method", choices=list(minifaseg.METHODS), help=f"{' and '.join(minifaseg.UNSUPERVISED)} also run without class names")
     p.add_argument("--threshold", type=float, help="scores below it are background, 0 to 1")
@@ -167,7 +168,7 @@ def run(args) -> int:
         tell(f"minifaseg: {len(images) - len(jobs)} of {len(images)} pictures were finished before", sys.stderr)
     if any(job.image == "-" or os.path.exists(job.image) for job in jobs):  # else there is only to say that they are missing
         gc.disable()                                     # half a million objects are made to stay: looking for garbage among them, now
-        model = minifaseg.load(args.weights, **chosen(args, "device", "dtype"))
+        model = minifaseg.load(args.weights, **chosen(args, "device", "dtype", "compile"))
         gc.freeze()                                      # and at the end, takes a second
         gc.enable()
         hint = "; for photographs get Stable Diffusion 1.5: python weights.py download" if model.is_cartoon else ""
@@ -191,7 +192,7 @@ def run(args) -> int:
     return FAILED if failed else DONE
 
 
-def ahead(function, items, count=8):
+def ahead(function, items, count):
     """(item, function(item), or the exception it raised), in order; up to `count` are worked out in advance, in a thread of their own,
     so that pictures are decoded while the network works."""
     queue = Queue(count)
@@ -213,7 +214,7 @@ def outcomes(jobs, classes, model, args):
     args.batch pictures are seen together. A batch that fails is tried again in halves, and where memory ran out they stay that small.
     """
     from .images import decode
-    opened = ahead(lambda job: decode(sys.stdin.buffer if job.image == "-" else job.image), jobs)
+    opened = ahead(lambda job: decode(sys.stdin.buffer if job.image == "-" else job.image), jobs, args.batch)
     waiting, size = [], args.batch
     while waiting := waiting or list(islice(opened, args.batch)):
         some = list(takewhile(lambda pair: not isinstance(pair[1], Exception), waiting[:size]))
@@ -265,9 +266,9 @@ def report(job, image, result, seconds, model, args) -> None:
                          "seconds": round(seconds, 3), "device": str(model.device), "weights": model.source}))
         return
     names = ("background", *result.classes)
-    lines = [f"{job.image}: {image.width} x {image.height}, {seconds:.1f} s"]
+    lines = [f"{shown(job.image)}: {image.width} x {image.height}, {seconds:.1f} s"]
     lines += [f"  {name:{max(map(len, names))}}  {count / total:6.1%}" for name, count in zip(names, pixels)]
-    lines += [f"  -> {path}" for path in job.files()]
+    lines += [f"  -> {shown(str(path))}" for path in job.files()]
     tell("\n".join(lines), sys.stderr if job.mask == "-" else sys.stdout)
 
 

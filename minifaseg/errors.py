@@ -11,3 +11,7 @@ class InputError(ValueError):
 
     def __init__(self, text):
         super().__init__(shown(text))
+
+
+class OutputError(InputError):
+    """A result that cannot be written: no room, no permission."""

@@ -1,4 +1,5 @@
 """Any picture file -> upright RGB; labels -> indexed PNG mask and an overlay to look at; files written whole or not at all."""
+import hashlib
 import io
 import math
 import os
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, UnidentifiedImageError
 from PIL.Image import Transpose
 
-from .errors import InputError, shown
+from .errors import InputError, OutputError, shown
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
@@ -227,18 +228,22 @@ def legend(classes, present, width, text_size) -> Image.Image:
 # Writing
 
 def write(path, save) -> None:
-    """save(file) fills a temporary file beside `path`, which then takes its name: nobody meets half a file. Makes folders."""
+    """save(file) fills a temporary file beside `path`, which then takes its name: nobody meets half a file. Makes folders.
+
+    The temporary name belongs to `path`, so that the next run removes what a killed one left. It is short, however long the path's.
+    """
     path = Path(path)
-    temp = path.with_name(f".{os.urandom(6).hex()}.tmp")
+    temp = path.with_name(f".{hashlib.sha1(os.fsencode(path.name)).hexdigest()[:16]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temp.unlink(missing_ok=True)
         special = path.exists() and not path.is_file()                      # a pipe or /dev/null must not be replaced
         with open(path if special else temp, "wb" if special else "xb") as file:
             save(file)
         if not special:
             os.replace(temp, path)
     except OSError as e:
-        raise InputError(f"{path}: cannot be written ({e.strerror or e}); choose another place with -o, or make room") from e
+        raise OutputError(f"{path}: cannot be written ({e.strerror or e}); choose another place with -o, or make room") from e
     finally:
         with suppress(OSError):                                             # nothing left to remove when all went well
             temp.unlink()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-import naive
+from minifaseg.bench import naive
 from conftest import relative_error, skip_text_in_float64
 from minifaseg import InputError, ddim, hard, label, make_method, segment, ttf
 from minifaseg.attention import QK, mean_map, walk

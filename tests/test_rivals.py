@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-import naive
+from minifaseg.bench import naive
 from conftest import skip_text_in_float64
 from minifaseg import InputError, ddim, label, make_method, segment
 from minifaseg.hard import fuse_cross

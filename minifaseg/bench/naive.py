@@ -1,10 +1,26 @@
 """FA-Seg written plainly, as its release does it: a processor that stores maps, up-sampled N x N matrices, matrix_power.
 
-Our words and our own code, on diffusers' UNet, for tests to compare with. Memory and time grow as N^2 and N^3: tiny models only.
-Facts: methods' notes on chequanghuy/FA-Seg 861761b (FASeg.py, ptp_utils.py).
+Our words and our own code, on diffusers' UNet: what the tests compare with and the benchmark measures against. Memory and time grow as
+N^2 and N^3; at 512 pixels it needs some 20 GiB. Facts: chequanghuy/FA-Seg 861761b (FASeg.py, ptp_utils.py).
 """
 import torch
 import torch.nn.functional as F
+
+from .. import ddim, names, prompts
+
+
+def diffusers_unet(model):
+    """diffusers' UNet with the very weights of a Model's, in the same memory."""
+    from diffusers import UNet2DConditionModel
+    c = model.unet.config
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(
+            block_out_channels=c.widths, layers_per_block=c.blocks, cross_attention_dim=c.context, attention_head_dim=c.heads, norm_num_groups=c.groups,
+            in_channels=c.latent, out_channels=c.latent, down_block_types=["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in c.attention],
+            up_block_types=["CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(c.attention)])
+    state = model.unet.state_dict()
+    unet.load_state_dict({theirs: state[ours] for theirs, ours in names.unet_from_diffusers(list(unet.state_dict())).items()}, assign=True)
+    return unet.eval()
 
 
 class StoringProcessor:
@@ -76,3 +92,27 @@ def faseg(unet, scheduler_alphas, z, states, class_states, spans, t=1, **numbers
     z = (a1 / a0).sqrt() * z + ((1 - a1).sqrt() - (a1 * (1 - a0) / a0).sqrt()) * eps
     s = hard(attention_maps(unet, z, t, states, class_states), spans, z.shape[-1], **numbers)
     return (s[0] + s[1].flip(-1)) / 2
+
+
+@torch.no_grad()
+def segment(model, unet, image, classes, how):
+    """(scores (K, h, w), labels (H, W)) of one picture by the numbers of a FASeg, whose classes fit into one P'."""
+    x = model.pixels(image)
+    mean, logvar = model.vae.quant_conv(model.vae.encoder(torch.cat([x, x.flip(-1)]))).chunk(2, dim=1)
+    generator = torch.Generator().manual_seed(how.seed)
+    draw = lambda: torch.randn(mean.shape, generator=generator).to(mean)
+    z = model.vae.config.scaling * (mean + (logvar / 2).exp() * draw() if how.sample else mean)
+    states = prompts.image_prompt(model.text, classes).states
+    lookup = prompts.class_prompts(model.text, classes)
+    spans, numbers = [tokens for _, tokens in lookup.spans], {"cross_weights": how.cross, "self_weights": how.levels, "tau": how.tau}
+    if how.steps and not how.noise:
+        scores = faseg(unet, ddim.ABAR, z, states, lookup.states, spans, how.timestep, **numbers)
+    else:
+        if how.noise:
+            abar = ddim.ABAR[how.timestep]
+            z = abar.sqrt() * z + (1 - abar).sqrt() * draw()
+        s = hard(attention_maps(unet, z, how.timestep, states, lookup.states), spans, z.shape[-1], **numbers)
+        scores = (s[0] + s[1].flip(-1)) / 2
+    large = F.interpolate(scores[None].float(), size=image.size[::-1], mode="bicubic")[0]
+    best, k = large.max(0)
+    return scores, torch.where(best >= how.threshold, k + 1, 0)
