@@ -6,16 +6,17 @@ Files are memory-mapped: a tensor is read when its network is built, and the VAE
 """
 import json
 import os
-import struct
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from . import names
 from .errors import InputError
+from .foreign import ALONE, few, one_line, open_file, read_json, recognise, short
 from .hub import FOLDER, cached_file
 from .text import Text, TextConfig, make_tokenizer, read_tokenizer
 from .unet import UNet, UNetConfig
@@ -24,21 +25,23 @@ from .vae import VAE, VAEConfig
 PREFIX = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text": "cond_stage_model.transformer.text_model."}
 DECODER = ("decoder.", "post_quant_conv.")
 NOT_A_NETWORK = ("model_ema.", "betas", "alphas_cumprod", "sqrt_", "log_one_minus_", "posterior_")      # a single file's schedule
-FIRST_FEW = 4
+DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}         # what a tensor may be, in safetensors' words
+LARGEST_SIDE = 2048
 
 
-# ---- one checkpoint on disk ---------------------------------------------------------------------------------------------------------
 class Checkpoint:
     """A single file or a folder. `keys[part]` maps our tensor names to (stored name, file), part in unet, vae, text."""
 
     def __init__(self, path, half=False):
         self.path = Path(path)
-        if not self.path.exists():
-            raise InputError(f"{path}: no such file or folder; give a .safetensors file, a diffusers folder, sd15 or cartoon")
-        if self.path.is_dir():
+        if os.path.isdir(path):                                       # os.path: pathlib raises on very long names
             self._open_folder(half)
-        else:
+        elif os.path.isfile(path):
             self._open_single()
+        elif os.path.exists(path):
+            raise InputError(f"{path}: a pipe or a device, not a file; give a .safetensors file, a diffusers folder, sd15 or cartoon")
+        else:
+            raise InputError(f"{path}: no such file or folder; give a .safetensors file, a diffusers folder, sd15 or cartoon")
 
     def _open_single(self):
         self.layout, file = "single", open_file(self.path)
@@ -51,23 +54,32 @@ class Checkpoint:
             elif not key.startswith(NOT_A_NETWORK):
                 surplus.append(key)
         if not any(self.keys.values()) or surplus:
-            raise InputError(f"{self.path}: {recognise(surplus) or 'not a Stable Diffusion 1.x checkpoint'} (it holds {few(surplus)})")
+            kind = recognise(surplus) or (None if any(self.keys.values()) else recognise(surplus, ALONE))
+            raise InputError(f"{self.path}: {kind or 'not a Stable Diffusion 1.x checkpoint'} (it holds {few(surplus) or 'no tensors'})")
         self._drop_position_ids()
 
     def _open_folder(self, half):
         self.layout, self.keys = "folder", {}
         notes = self.path / "minifaseg.json"                          # what a single file has in its metadata (weights.py convert)
-        self.metadata = read_json(notes, notes.read_text(encoding="utf-8")) if notes.is_file() else {}
+        self.metadata = read_json(notes) if notes.is_file() else {}
+        scheduler = self.path / "scheduler" / "scheduler_config.json"
+        predicts = read_json(scheduler).get("prediction_type", "epsilon") if scheduler.is_file() else "epsilon"
+        if predicts != "epsilon":
+            raise InputError(f"{scheduler}: {predicts}, as some Stable Diffusion 2.x; FA-Seg needs 1.x, which predicts the noise (epsilon)")
         translate = {"unet": names.unet_from_diffusers, "vae": names.vae_from_diffusers,
                      "text": lambda keys: {k: names.text_key(k) for k in keys}}
         for part, stem in FOLDER.items():
             found = [p for v in ((".fp16", "") if half else ("", ".fp16")) if (p := self.path / f"{stem}{v}.safetensors").is_file()]
             if not found:
                 pickles = " (only a .bin pickle, which is never opened)" if list((self.path / stem).parent.glob("*.bin")) else ""
-                raise InputError(f"{self.path}: no {stem}.safetensors there{pickles}; is it a diffusers folder of Stable Diffusion 1.x?")
+                says = next((read_json(p).get("_class_name") for n in ("model_index.json", "config.json") if (p := self.path / n).is_file()), None)
+                hint = "is it a diffusers folder of Stable Diffusion 1.x?" if says in (None, "StableDiffusionPipeline") else \
+                       f"it says that it is a {short(says)}, FA-Seg needs a StableDiffusionPipeline of Stable Diffusion 1.x"
+                raise InputError(f"{self.path}: no {stem}.safetensors there{pickles}; {hint}")
             file = open_file(found[0])
             table = translate[part](list(file.keys()))
-            surplus = [k for k, ours in table.items() if ours is None]
+            times = Counter(table.values())                           # two names, the older and the newer, of one tensor: which one?
+            surplus = [k for k, ours in table.items() if ours is None or times[ours] > 1]
             if surplus:
                 raise InputError(f"{found[0]}: {recognise(surplus) or 'surplus tensors'}: {few(surplus)}")
             self.keys[part] = {ours: (k, file) for k, ours in table.items()}
@@ -79,47 +91,79 @@ class Checkpoint:
     def facts(self, part):
         """What shapes cannot tell of a part: config.json of a folder, metadata of a single file, {} for SD 1.5's values."""
         if self.layout == "single":
-            facts = self.metadata.get(part, {})
+            where, facts = self.path, self.metadata.get(part, {})
             known = {"unet": {"heads", "groups"}, "vae": {"groups", "scaling"}, "text": {"heads"}}[part]
-            if not isinstance(facts, dict) or set(facts) - known or not all(isinstance(v, (int, float)) for v in facts.values()):
-                raise InputError(f"{self.path}: metadata of {part} is {facts}, not numbers for {', '.join(sorted(known))}; download it again")
-            return facts
-        path = self.path / Path(FOLDER[part]).parent / "config.json"
-        if not path.is_file():
-            return {}
-        config = read_json(path, path.read_text(encoding="utf-8", errors="replace"))
-        pick = {"unet": {"heads": ("num_attention_heads", "attention_head_dim"), "groups": ("norm_num_groups",)},     # sic: for SD 1.x
-                "vae": {"groups": ("norm_num_groups",), "scaling": ("scaling_factor",)},                              # "head_dim" holds
-                "text": {"heads": ("num_attention_heads",)}}[part]                                                    # the head count
-        facts = {ours: next(config[k] for k in theirs if config.get(k)) for ours, theirs in pick.items() if any(config.get(k) for k in theirs)}
-        if not all(isinstance(v, (int, float)) for v in facts.values()):
-            raise InputError(f"{path}: {facts} is not Stable Diffusion 1.x (2.x has a list of heads per level)")
-        if part == "text" and config.get("hidden_act", "quick_gelu") != "quick_gelu":
-            raise InputError(f"{path}: a text encoder with {config['hidden_act']}, not Stable Diffusion 1.x (quick_gelu)")
+            if not isinstance(facts, dict) or set(facts) - known:
+                raise InputError(f"{where}: metadata of {part} is {short(facts)}, not numbers for {', '.join(sorted(known))}; download it again")
+        else:
+            where = self.path / Path(FOLDER[part]).parent / "config.json"
+            config = read_json(where) if where.is_file() else {}
+            pick = {"unet": {"heads": ("num_attention_heads", "attention_head_dim"), "groups": ("norm_num_groups",)},  # sic: for SD 1.x
+                    "vae": {"groups": ("norm_num_groups",), "scaling": ("scaling_factor",)},                           # "head_dim" holds
+                    "text": {"heads": ("num_attention_heads",)}}[part]                                                 # the head count
+            found = {ours: [config[k] for k in theirs if config.get(k) is not None] for ours, theirs in pick.items()}
+            facts = {ours: values[0] for ours, values in found.items() if values}
+            if part == "text" and config.get("hidden_act", "quick_gelu") != "quick_gelu":
+                raise InputError(f"{where}: a text encoder with {short(config['hidden_act'])}, not Stable Diffusion 1.x (quick_gelu)")
+        for name, value in facts.items():
+            if not (type(value) is int and 0 < value < 10**6 or name == "scaling" and type(value) is float and 0 < value < 10**6):
+                hint = "Stable Diffusion 2.x or XL has such a list, 1.x has not" if isinstance(value, list) else "download it again"
+                raise InputError(f"{where}: {name} of {part} is {short(value)}, not a positive number; {hint}")
         return facts
 
+    def check(self):
+        """What no part can tell alone: do the three belong together, and do the notes make sense?"""
+        unet, vae, text = self.unet_config(), self.vae_config(), self.text_config()
+        side, halvings = self.metadata.get("side", 512), len(vae.widths) + len(unet.widths) - 2
+        if unet.widths[0] % 2:
+            raise InputError(f"{self.path}: a UNet of {unet.widths[0]} channels, but half of them are for sines, half for cosines: not Stable Diffusion")
+        if unet.context != text.width or unet.latent != vae.latent:
+            raise InputError(f"{self.path}: parts of different models: the UNet takes text states of {unet.context} channels and latents of "
+                             f"{unet.latent}, the text encoder makes {text.width} and the VAE {vae.latent}")
+        if type(side) is not int or not 0 < side <= LARGEST_SIDE or side % 2 ** halvings:
+            raise InputError(f"{self.path}: side is {short(side)}, not a multiple of {2 ** halvings} up to {LARGEST_SIDE}; download it again")
+        self.words()
+
+    def words(self):
+        """All words that the model was trained on, where the notes list them."""
+        words = self.metadata.get("words", [])
+        if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
+            raise InputError(f"{self.path}: words is {short(words)}, not a list of words; download it again")
+        return words
+
     def shape(self, part, key):
+        """Of a tensor that sizes are read off: a matrix, or the kernel of a convolution."""
+        if not self.keys[part]:
+            raise InputError(f"{self.path}: holds no {part} at all; give the full checkpoint")
         try:
             stored, file = self.keys[part][key]
         except KeyError:
             raise InputError(f"{self.path}: {part} has no tensor {key}: {recognise(self.keys[part]) or 'not Stable Diffusion 1.x'}") from None
-        return tuple(file.get_slice(stored).get_shape())
+        shape = tuple(file.get_slice(stored).get_shape())
+        if len(shape) not in (2, 4) or not all(shape):
+            raise InputError(f"{self.path}: {stored} is {shape}: not Stable Diffusion 1.x")
+        return shape
 
     # -- networks ---------------------------------------------------------------------------------------------------------------------
     def unet_config(self) -> UNetConfig:
         keys, shape = self.keys["unet"], lambda key: self.shape("unet", key)
-        downs = sorted(int(k.split(".")[1]) for k in keys if k.startswith("input_blocks.") and k.endswith(".0.op.weight"))
+        latent, out = shape("input_blocks.0.0.weight")[1], shape("out.2.weight")[0]
+        if latent != out:
+            kind = {8: "an instruct-pix2pix model", 9: "an inpainting model"}.get(latent, "not Stable Diffusion 1.x")
+            raise InputError(f"{self.path}: {kind} ({latent} input and {out} output channels); FA-Seg needs plain Stable Diffusion 1.x (4 and 4)")
+        downs = [i for i in range(names.count(keys, r"input_blocks\.(\d+)\.")) if f"input_blocks.{i}.0.op.weight" in keys]
         if not downs:
             raise InputError(f"{self.path}: unet has no down-sampling: {recognise(keys) or 'not Stable Diffusion 1.x'}")
         per, first = downs[0], [1 + downs[0] * i for i in range(len(downs) + 1)]      # first block of each level
-        latent, context = shape("input_blocks.0.0.weight")[1], shape("middle_block.1.transformer_blocks.0.attn2.to_k.weight")[1]
-        if latent == 9:
-            raise InputError(f"{self.path}: an inpainting model (9 input channels); FA-Seg needs plain Stable Diffusion 1.x (4)")
+        context = shape("middle_block.1.transformer_blocks.0.attn2.to_k.weight")[1]
         if len(shape("middle_block.1.proj_in.weight")) == 2:
-            raise InputError(f"{self.path}: {'Stable Diffusion 2.x' if context == 1024 else 'not Stable Diffusion 1.x'}: its transformers use linear projections")
-        return UNetConfig(widths=tuple(shape(f"input_blocks.{i}.0.out_layers.3.weight")[0] for i in first), blocks=per - 1,
-                          attention=tuple(f"input_blocks.{i}.1.norm.weight" in keys for i in first), context=context, latent=latent,
-                          **self.facts("unet"))
+            kind = recognise(keys) or ("Stable Diffusion 2.x" if context == 1024 else "not Stable Diffusion 1.x")
+            raise InputError(f"{self.path}: {kind}: its transformers use linear projections")
+        config = UNetConfig(widths=tuple(shape(f"input_blocks.{i}.0.out_layers.3.weight")[0] for i in first), blocks=per - 1,
+                            attention=tuple(f"input_blocks.{i}.1.norm.weight" in keys for i in first), context=context, latent=latent,
+                            **self.facts("unet"))
+        self._check_heads("unet", [w for w, looks in zip(config.widths, config.attention) if looks] + [config.widths[-1]], config.heads)
+        return config
 
     def vae_config(self) -> VAEConfig:
         levels, blocks = names.count(self.keys["vae"], r"encoder\.down\.(\d+)\."), names.count(self.keys["vae"], r"encoder\.down\.0\.block\.(\d+)\.")
@@ -130,10 +174,16 @@ class Checkpoint:
 
     def text_config(self) -> TextConfig:
         shape = lambda key: self.shape("text", key)
-        vocabulary, width = shape("embeddings.token_embedding.weight")
-        return TextConfig(width=width, layers=names.count(self.keys["text"], r"encoder\.layers\.(\d+)\."),
-                          mlp=shape("encoder.layers.0.mlp.fc1.weight")[0], tokens=shape("embeddings.position_embedding.weight")[0],
-                          vocabulary=vocabulary, **self.facts("text"))
+        vocabulary, width = shape("embeddings.token_embedding.weight")[:2]
+        config = TextConfig(width=width, layers=names.count(self.keys["text"], r"encoder\.layers\.(\d+)\."),
+                            mlp=shape("encoder.layers.0.mlp.fc1.weight")[0], tokens=shape("embeddings.position_embedding.weight")[0],
+                            vocabulary=vocabulary, **self.facts("text"))
+        self._check_heads("text", [width], config.heads)
+        return config
+
+    def _check_heads(self, part, widths, heads):
+        if any(width % heads for width in widths):
+            raise InputError(f"{self.path}: {part} with {heads} heads, which do not divide its widths {few(widths)}; download it again")
 
     def unet(self, dtype=None) -> UNet:
         config = self.unet_config()
@@ -146,7 +196,7 @@ class Checkpoint:
     def text(self, dtype=None) -> Text:
         config = self.text_config()
         tokenizer = self.tokenizer()
-        text = Text(config, tokenizer, self.metadata.get("words"))
+        text = Text(config, tokenizer, self.words())
         text.model = self._fill("text", text.build, dtype)
         return text
 
@@ -174,9 +224,10 @@ class Checkpoint:
                 tensor = tensor[:, :, None, None]                     # diffusers keeps the 1 x 1 convolutions as matrices
             if tensor.shape != parameter.shape:
                 wrong.append(f"{stored} is {tuple(tensor.shape)}, not {tuple(parameter.shape)}")
-            elif not tensor.is_floating_point():
-                wrong.append(f"{stored} is {tensor.dtype}, not a floating-point type")
-            state[own] = tensor.to(dtype) if dtype else tensor
+            elif str(tensor.dtype).removeprefix("torch.") not in DTYPES.values():
+                wrong.append(f"{stored} is {tensor.dtype}, not a floating-point type of 16 bits or more")
+            else:
+                state[own] = tensor.to(dtype) if dtype else tensor
         if wrong:
             raise InputError(f"{self.path}: {part} does not fit: {few(wrong)}")
         net.load_state_dict(state, strict=False, assign=True)
@@ -187,8 +238,18 @@ class Checkpoint:
 
     def tokenizer(self):
         """In the file's metadata (cartoon), in the folder, beside the single file, or in the hub cache."""
+        tokenizer, vocabulary = self._find_tokenizer(), self.text_config().vocabulary
+        largest = max(tokenizer.get_vocab().values())
+        if largest >= vocabulary:
+            raise InputError(f"{self.path}: its tokenizer counts to {largest}, but the text encoder knows {vocabulary} tokens: parts of different models")
+        return tokenizer
+
+    def _find_tokenizer(self):
         if "tokenizer" in self.metadata:
-            return make_tokenizer(**self.metadata["tokenizer"])
+            files = self.metadata["tokenizer"]
+            if not isinstance(files, dict) or set(files) != {"vocab_json", "merges_txt"} or not all(isinstance(v, str) for v in files.values()):
+                raise InputError(f"{self.path}: its tokenizer is not two texts, vocab_json and merges_txt; download it again")
+            return make_tokenizer(**files, name=self.path)
         if self.layout == "folder":
             return read_tokenizer(self.path / "tokenizer")
         for folder in (self.path.parent / "tokenizer", self.path.parent):
@@ -199,69 +260,6 @@ class Checkpoint:
             return read_tokenizer(cached.parent)
         raise InputError(f"{self.path}: no tokenizer beside it (tokenizer/vocab.json and merges.txt) and none in the hub cache; "
                          "python weights.py download --tokenizer fetches it")
-
-
-# ---- opening and naming files -------------------------------------------------------------------------------------------------------
-def open_file(path):
-    """safe_open with an error that says what the file is instead."""
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as e:
-        raise InputError(f"{path}: {diagnose(path, e)}") from None
-
-
-def read_json(path, text) -> dict:
-    try:
-        content = json.loads(text)
-    except ValueError as e:
-        raise InputError(f"{path}: not valid JSON ({e}); download it again") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: JSON, but not an object; download it again")
-    return content
-
-
-def diagnose(path, error):
-    try:
-        size = os.path.getsize(path)
-        with open(path, "rb") as f:
-            head = f.read(512)
-    except OSError as e:
-        return f"cannot be read ({e.strerror})"
-    text = head.lstrip().lower()
-    if not size:
-        return "an empty file; download it again"
-    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return f"a web page ({size} bytes), not weights; the download went wrong, try again (a login or licence page?)"
-    if head.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the weights themselves; run `git lfs pull`, or python weights.py download"
-    if head.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        return "a pickle (.ckpt, .bin, .pt), which could run code and is never opened; get the .safetensors file"
-    if len(head) >= 8 and 2 < struct.unpack("<Q", head[:8])[0] < 100_000_000 and head[8:9] == b"{":
-        return f"truncated or damaged ({size} bytes: {one_line(error)}); download it again"
-    return f"not a safetensors file ({one_line(error)})"
-
-
-def recognise(keys):
-    """A word for the other kinds of model that people have; None if the keys tell nothing."""
-    keys = list(keys)
-    if any(k.startswith(("lora_", "base_model.")) or ".lora_" in k or "lora_down" in k for k in keys):
-        return "a LoRA, which only changes another model; give the full checkpoint"
-    if any(k.startswith(("conditioner.", "label_emb.", "add_embedding.")) for k in keys):
-        return "Stable Diffusion XL, not 1.x"
-    if any(k.startswith("cond_stage_model.model.") for k in keys):
-        return "Stable Diffusion 2.x, not 1.x"
-    if any(k.startswith(("control_model.", "controlnet_cond_embedding.", "input_hint_block.")) for k in keys):
-        return "a ControlNet, not Stable Diffusion itself"
-    return None
-
-
-def few(items):
-    items = list(items)
-    return ", ".join(map(str, items[:FIRST_FEW])) + (f" and {len(items) - FIRST_FEW} more" if len(items) > FIRST_FEW else "")
-
-
-def one_line(error):
-    return " ".join(str(error).split())
 
 
 def write_single(path, states: dict[str, dict[str, torch.Tensor]], notes: dict | None = None):

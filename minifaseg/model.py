@@ -1,5 +1,4 @@
 """The three networks on one device, ready to look at pictures: load("auto") -> Model."""
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,9 +6,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from . import METHODS
 from .attention import single
-from .checkpoint import Checkpoint, one_line
+from .checkpoint import Checkpoint
 from .errors import InputError
+from .foreign import few, one_line, read_json
 from .hub import CARTOON, find
 from .text import Text
 from .unet import UNet
@@ -51,6 +52,18 @@ class Model:
         x = torch.from_numpy(np.array(image.convert("RGB").resize((self.side, self.side), Image.BICUBIC)))
         return (single(x.permute(2, 0, 1)[None].to(self.dtype)) / 127.5 - 1).to(self.device, self.dtype)
 
+    def check_finite(self, *results):
+        """Raises InputError, with the name of the tensor to blame, if what this model made is not finite. Reads the weights only then:
+        looking at every weight when it is loaded would cost as much as reading the file does."""
+        if all(x.isfinite().all() for x in results):
+            return
+        for part, net in (("unet", self.unet), ("vae", self.vae), ("text", self.text)):
+            for name, weight in net.named_parameters():
+                if not weight.isfinite().all():
+                    raise InputError(f"{self.source}: {part} tensor {name} holds NaN or infinite numbers (in {self.dtype}); download it again, "
+                                     "or try --dtype float32")
+        raise InputError(f"{self.source}: every weight is a number, but what it computes is not (in {self.dtype}); try --dtype float32")
+
     @torch.no_grad()
     def decode(self, z):
         """Latents to pictures; reads the decoder from the checkpoint the first time."""
@@ -75,17 +88,19 @@ def numbers_beside(path) -> dict:
     path = Path(path).with_suffix(".json")
     if not path.is_file():
         return {}
-    try:
-        return {method: dict(numbers) for method, numbers in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, TypeError, AttributeError) as e:
-        raise InputError(f"{path}: no JSON of methods and their numbers ({one_line(e)[:100]}); mend or delete it") from None
+    numbers = read_json(path)
+    unknown = set(numbers) - set(METHODS)
+    if unknown or not all(isinstance(n, dict) for n in numbers.values()):
+        raise InputError(f"{path}: not methods and their numbers ({few(sorted(unknown) or numbers.values())}); mend it, or move it away")
+    return numbers
 
 
-def load(weights="auto", device="auto", dtype=None) -> Model:
+def load(weights="auto", device="auto", dtype=None, compile=False) -> Model:
     """The model of a .safetensors file, a diffusers folder, "sd15", "cartoon" or "auto" (see `find`).
 
     device: "auto" (cuda, else mps, else cpu), or any torch device. dtype: "float32" (the default on CPU and MPS), "float16" (the
-    default on CUDA), "bfloat16", or a torch dtype. Raises InputError, with what to do, for anything wrong.
+    default on CUDA), "bfloat16", or a torch dtype. compile: UNet and encoder by torch.compile, which takes minutes at the first picture and
+    pays over many. Raises InputError, with what to do, for anything wrong.
     """
     device = pick_device(device)
     if dtype is None:
@@ -97,7 +112,11 @@ def load(weights="auto", device="auto", dtype=None) -> Model:
     if dtype == torch.float16 and device.type == "cpu":
         raise InputError("float16 does not run on a CPU; use float32 or bfloat16")
     file = Checkpoint(find(weights), half=dtype in (torch.float16, torch.bfloat16))
+    file.check()
     parts = {"unet": file.unet(dtype), "vae": file.vae(dtype=dtype), "text": file.text(dtype)}
     for net in parts.values():
         net.to(device).eval().requires_grad_(False)
+    if compile:
+        parts["unet"].compile()
+        parts["vae"].encoder.compile()
     return Model(**parts, checkpoint=file, notes=file.metadata | numbers_beside(file.path))

@@ -97,5 +97,8 @@ def text_key(key: str) -> str:
 
 
 def count(keys, pattern):
-    """One more than the largest number that the pattern's group takes among the keys; 0 if it matches none."""
-    return max((int(m[1]) + 1 for m in (re.match(pattern, k) for k in keys) if m), default=0)
+    """How many of 0, 1, 2, ... the pattern's group takes among the keys, up to the first that is not there."""
+    found, n = {m[1] for m in (re.match(pattern, k) for k in keys) if m}, 0
+    while str(n) in found:
+        n += 1
+    return n

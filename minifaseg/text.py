@@ -71,22 +71,27 @@ class Text(nn.Module):
                              f"{', '.join(sorted(self.words))}. For any word, use Stable Diffusion 1.5: python weights.py download")
 
 
-def read_tokenizer(folder):
-    """CLIP tokenizer from a folder with vocab.json and merges.txt; no network."""
+def read_tokenizer(folder, name=None):
+    """CLIP tokenizer from a folder with vocab.json and merges.txt; no network. `name`: what errors call it."""
     from transformers import CLIPTokenizer
-    folder = Path(folder)
+    folder, name = Path(folder), name or folder
     missing = [n for n in ("vocab.json", "merges.txt") if not (folder / n).is_file()]
     if missing:
-        raise InputError(f"{folder}: no {' and no '.join(missing)} there, so no tokenizer; python weights.py download fetches both")
+        raise InputError(f"{name}: no {' and no '.join(missing)} there, so no tokenizer; python weights.py download fetches both")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
-        return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+        try:
+            tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+            tokenizer("a", add_special_tokens=False, verbose=False)         # some damage shows only when it works
+        except Exception as e:                                              # it raises all sorts for damaged files, plain Exception too
+            raise InputError(f"{name}: its tokenizer is damaged ({' '.join(str(e).split())[:200]}); download it again") from None
+    return tokenizer
 
 
-def make_tokenizer(vocab_json: str, merges_txt: str):
+def make_tokenizer(vocab_json: str, merges_txt: str, name=None):
     """CLIP tokenizer from the contents of its two files (the cartoon model carries them in its metadata)."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "vocab.json").write_text(vocab_json, encoding="utf-8")
-        Path(folder, "merges.txt").write_text(merges_txt, encoding="utf-8")
-        return read_tokenizer(folder)
+        Path(folder, "vocab.json").write_text(vocab_json, encoding="utf-8", errors="replace")
+        Path(folder, "merges.txt").write_text(merges_txt, encoding="utf-8", errors="replace")
+        return read_tokenizer(folder, name)

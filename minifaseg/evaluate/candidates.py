@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..checkpoint import one_line
 from ..errors import InputError
+from ..foreign import one_line
 from ..model import pick_device
 
 

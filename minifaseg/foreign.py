@@ -1,0 +1,94 @@
+"""Files that others made: opened without trust, and named when they are something else than a checkpoint of Stable Diffusion 1.x."""
+import json
+import os
+import re
+import struct
+
+from safetensors import SafetensorError, safe_open
+
+from .errors import InputError
+
+PICKLE = re.compile(rb"PK\x03\x04|\x80[\x02-\x05]|[}\]]q\0|\([dl]p\d+\n|c[\w.]+\n\w+\n")        # torch.save's archive; protocols 2 to 5, 1, 0
+FIRST_FEW = 4
+LARGEST_TEXT = 16 << 20        # bytes of a header or a JSON file: SD 1.5's header has 0.2 million; reading one takes ten times its size
+OTHERS = {                                                            # names of tensors -> the other kinds of file that people have
+    r"lora_|base_model\.|.*[._]lora[._]|.*\.lora_": "a LoRA, which only changes another model; give the full checkpoint",
+    r"conditioner\.|label_emb\.|add_embedding\.": "Stable Diffusion XL, not 1.x",
+    r"cond_stage_model\.model\.": "Stable Diffusion 2.x, not 1.x",
+    r"(model\.diffusion_model\.)?joint_blocks\.": "Stable Diffusion 3, not 1.x",
+    r"(model\.diffusion_model\.)?(double_blocks|single_transformer_blocks)\.": "Flux, not Stable Diffusion 1.x",
+    r"control_model\.|controlnet_|input_hint_block\.": "a ControlNet, not Stable Diffusion itself"}
+ALONE = {                                                             # one part, or less
+    r"(down_blocks|input_blocks)\.": "a UNet alone; give the full checkpoint",
+    r"(encoder\.conv_in|decoder\.conv_in|quant_conv)\.": "a VAE alone; give the full checkpoint",
+    r"(text_model\.)?(embeddings|encoder\.layers)\.": "a text encoder alone; give the full checkpoint",
+    r"emb_params$|clip_[lg]$|<.*>$": "a textual inversion, which only adds a word to a model; give the full checkpoint"}
+
+
+def open_file(path):
+    """safe_open with an error that says what the file is instead. Nothing is ever unpickled, whatever the file is called."""
+    try:
+        str(path).encode()                                            # raises UnicodeError
+        with open(path, "rb") as f:
+            if int.from_bytes(f.read(8), "little") > LARGEST_TEXT:
+                raise ValueError(f"a header of more than {LARGEST_TEXT >> 20} MiB")
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError, ValueError) as e:
+        raise InputError(f"{path}: {diagnose(path, e)}") from None
+
+
+def read_json(path, text=None) -> dict:
+    """The JSON object in `text`, or in the file."""
+    try:
+        if text is None:
+            with open(path, encoding="utf-8") as f:
+                text = f.read(LARGEST_TEXT)
+        content = json.loads(text)
+    except OSError as e:
+        raise InputError(f"{path}: cannot be read ({e.strerror or e}); check its permissions") from None
+    except (ValueError, RecursionError) as e:
+        raise InputError(f"{path}: not valid JSON ({e}); download it again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: JSON, but not an object; download it again")
+    return content
+
+
+def diagnose(path, error):
+    try:
+        size = os.path.getsize(path)
+        with open(path, "rb") as f:
+            head = f.read(512)
+    except OSError as e:
+        return f"cannot be read ({e.strerror or e})"
+    if isinstance(error, UnicodeError):
+        return "its path is not UTF-8, which safetensors cannot open; rename it"
+    text = head.lstrip().lower()
+    if not size:
+        return "an empty file; download it again"
+    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return f"a web page ({size} bytes), not weights; the download went wrong, try again (a login or licence page?)"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the weights themselves; run `git lfs pull`, or python weights.py download"
+    if PICKLE.match(head):
+        return "a pickle (.ckpt, .bin, .pt), which could run code and is never opened; get the .safetensors file"
+    if len(head) >= 8 and 2 < struct.unpack("<Q", head[:8])[0] <= LARGEST_TEXT and head[8:9] == b"{":
+        return f"truncated or damaged ({size} bytes: {one_line(error)}); download it again"
+    return f"not a safetensors file ({one_line(error)})"
+
+
+def recognise(keys, kinds=OTHERS):
+    """A word for the other kinds of model that people have; None if the keys tell nothing."""
+    return next((kind for pattern, kind in kinds.items() if any(re.match(pattern, k) for k in keys)), None)
+
+
+def few(items):
+    items = list(items)
+    return ", ".join(map(short, items[:FIRST_FEW])) + (f" and {len(items) - FIRST_FEW} more" if len(items) > FIRST_FEW else "")
+
+
+def short(item):
+    return text if len(text := str(item)) <= 200 else f"{text[:200]}..."
+
+
+def one_line(error):
+    return " ".join(str(error).split())
