@@ -34,6 +34,7 @@ import time
 import traceback
 import warnings
 import zlib
+from copy import deepcopy
 from functools import cache
 
 import torch
@@ -44,7 +45,7 @@ from minifaseg import names
 from minifaseg.checkpoint import PREFIX, Checkpoint
 from minifaseg.errors import InputError
 from minifaseg.hub import FOLDER
-from minifaseg.images import open_image
+from minifaseg.images import FORMATS, open_image
 from minifaseg.text import Text, TextConfig
 from minifaseg.unet import UNet, UNetConfig
 from minifaseg.vae import VAE, VAEConfig
@@ -54,7 +55,7 @@ try:
 except ImportError:                                      # Windows
     resource = None
 
-LIMITS = ["-timeout=20", "-rss_limit_mb=3000"]
+LIMITS = ["-timeout=60", "-rss_limit_mb=3000"]
 MAX_PIXELS = 1 << 20                                     # the bound under test; the default's 179 million take seconds to decode
 SECONDS, MEGABYTES = 10, 500                             # that reading one input may take
 LONGEST = 4096                                           # bytes of a picture
@@ -162,41 +163,43 @@ def edit(data, dice, odd=(b"", b"\0", b"\xff", b"\x7f\xff\xff\xff", b"\xff\xff\x
 
 # ---- checkpoints -------------------------------------------------------------------------------------------------------------------
 SIZES = [0, 1, 2, 3, 4, 5, 8, 9, 16, 77, 320, 1024, 4096, 49408, 1 << 20, 1 << 31, 1 << 40, (1 << 63) - 1, 1 << 63, 10 ** 30, -1]
-ODD = [*SIZES, None, True, False, 0.0, -0.5, 0.18215, 1e308, math.inf, math.nan, "", "x", "8", "a\nb", "x" * 5000, "\u2028", [], {}, [8], [4, 8, 8],
-       ["cat", 3], [[]], {"heads": 2}, {"x": None}, {"vocab_json": "{}", "merges_txt": ""}]
-RAW_JSON = ["", "{", "[]", "null", "1", '"x"', "NaN", "{}", '{"unet": 1}', "[" * 100_000, '{"a":' * 100_000, "9" * 5000, '{"unet": {"heads": %s}}' % ("9" * 5000),
-            "\ufeff{}", '{"text": {"heads": 2, "heads": 0}}']
-RAW_BYTES = [b"", b"\0", b"\xff\xfe{\0}\0", b"\x80\x04.", b"PK\x03\x04", b"<!doctype html>", b"version https://git-lfs", struct.pack("<Q", 2) + b"{}",
-             struct.pack("<Q", 1 << 63) + b"{", struct.pack("<Q", 3000) + b"{", b"[" * 50_000]
+ODD = [*SIZES, None, True, False, 0.0, -0.5, 0.18215, 1e308, math.inf, math.nan, "", "x", "8", "a\nb", "x" * 5000, "\u2028", [], {}, [8],
+       [4, 8, 8], ["cat", 3], [[]], {"heads": 2}, {"x": None}, {"vocab_json": "{}", "merges_txt": ""}]
+FACTS = ["unet", "vae", "text", "tokenizer", "words", "side", "heads", "groups", "scaling", "num_attention_heads", "norm_num_groups", "hidden_act",
+         "prediction_type", "_class_name", "auto_map", "tokenizer_file", "added_tokens_decoder", "x", ""]
+RAW_JSON = ["", "{", "[]", "null", "1", '"x"', "NaN", "{}", "[" * 100_000, '{"a":' * 100_000, "9" * 5000, "\ufeff{}", '{"heads": %s}' % ("9" * 5000),
+            '{"unet": 1}', '{"text": {"heads": 2, "heads": 0}}']
+RAW_BYTES = [b"", b"\0", b"\xff\xfe{\0}\0", b"\x80\x04.", b"PK\x03\x04", b"<!doctype html>", b"version https://git-lfs", b"[" * 50_000,
+             struct.pack("<Q", 2) + b"{}", struct.pack("<Q", 1 << 63) + b"{", struct.pack("<Q", 3000) + b"{"]
 TYPES = ["F16", "F32", "F64", "BF16", "I64", "I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F4", "F6_E2M3", "C64", "U16", "U64", "X9", "", 7]
 BYTES = {"F16": 2, "BF16": 2, "U16": 2, "F32": 4, "F64": 8, "I64": 8, "U64": 8, "C64": 8, "F4": 0.5, "F6_E2M3": 0.75}
-NUMBERS = ["0", "1", "2", "3", "4", "6", "11", "12", "99", "1000", "9999999", "99999999999", "9" * 5000, "-1", "x", "", "٣", "01", "1.0", " 1"]
-FOREIGN = ["lora_unet_down.lora_down.weight", "conditioner.embedders.0.x", "cond_stage_model.model.ln_final.bias", "control_model.x", "betas", "model_ema.x",
-           "x" * 5000, "", "\n", "a\r\nb\u2028c", "..", "../../x", "\0", "\U0001f408", "model.diffusion_model.", "first_stage_model.", "text_model.", "__metadata__x",
-           "cond_stage_model.transformer.text_model.embeddings.position_ids", "model.diffusion_model.input_blocks.x.0.op.weight"]
+NUMBERS = ["0", "1", "2", "3", "4", "6", "11", "12", "99", "1000", "9999999", "99999999999", "9" * 5000, "-1", "x", "", "\u0663", "01", "1.0", " 1"]
+WORDS = ["", "weight", "bias", "0", "x\ny", "attn1", "position_ids", "to_q", "query"]
+FOREIGN = ["lora_unet_down.lora_down.weight", "conditioner.embedders.0.x", "cond_stage_model.model.ln_final.bias", "control_model.x", "betas",
+           "model_ema.x", "x" * 5000, "", "\n", "a\r\nb\u2028c", "..", "../../x", "\0", "\U0001f408", "model.diffusion_model.", "first_stage_model.",
+           "text_model.", "__metadata__x", "cond_stage_model.transformer.text_model.embeddings.position_ids",
+           "model.diffusion_model.input_blocks.x.0.op.weight"]
 
 
 @cache
-def good():
-    """A checkpoint of the smallest sizes: ({part: {our name: shape}}, facts about it, diffusers' config files)."""
+def good_checkpoints():
+    """A single file and a folder of the smallest sizes, both {path: content}, as JSON. A tensor is [type, shape, offsets, None: as they come]."""
     unet = UNetConfig(widths=(4, 4), blocks=1, attention=(True, False), context=4, heads=2, groups=2)
     vae, text = VAEConfig(widths=(4, 4), blocks=1, groups=2), TextConfig(width=4, layers=1, mlp=4, tokens=8, vocabulary=8, heads=2)
+    vocab, merges = {t: i for i, t in enumerate(["a", "a</w>", "b", "b</w>", "ab", "<|startoftext|>", "<|endoftext|>"])}, "#version: 0.2\na b\n"
     with torch.device("meta"):
         nets = {"unet": UNet(unet), "vae": VAE(vae), "text": Text(text).build()}
-    shapes = {part: {names.text_key(k) if part == "text" else k: list(v.shape) for k, v in net.state_dict().items()} for part, net in nets.items()}
-    tokenizer = {"vocab_json": json.dumps({t: i for i, t in enumerate(["a", "a</w>", "b", "b</w>", "ab", "<|startoftext|>", "<|endoftext|>"])}),
-                 "merges_txt": "#version: 0.2\na b\n"}
-    notes = {"unet": {"heads": 2, "groups": 2}, "vae": {"groups": 2, "scaling": 0.5}, "text": {"heads": 2}, "tokenizer": tokenizer, "words": ["a", "ab"]}
+    headers = {part: {names.text_key(k) if part == "text" else k: ["F16", list(v.shape), None] for k, v in net.state_dict().items()}
+               for part, net in nets.items()}
+    notes = {"unet": {"heads": 2, "groups": 2}, "vae": {"groups": 2, "scaling": 0.5}, "text": {"heads": 2}, "words": ["a", "ab"], "side": 16,
+             "tokenizer": {"vocab_json": json.dumps(vocab), "merges_txt": merges}}
+    single = {"__metadata__": {"format": "pt", "minifaseg": notes}} | {PREFIX[p] + k: v for p, header in headers.items() for k, v in header.items()}
     theirs = {"unet": lambda k: names.rename(k, names.unet_table(1, [True, False])), "vae": lambda k: names.rename(k, names.vae_table(2, 1)),
               "text": lambda k: "text_model." + k}
-    header = lambda keys: {key: ["F16", shape, None] for key, shape in keys}
-    single = {"one.safetensors": {"__metadata__": {"format": "pt", "minifaseg": notes}}
-              | header((PREFIX[p] + k, s) for p, keys in shapes.items() for k, s in keys.items())}
-    folder = {f"{FOLDER[p]}.safetensors": header((theirs[p](k), s) for k, s in keys.items()) for p, keys in shapes.items()}
-    folder |= {k: json.loads(json.dumps(v)) for k, v in weights.folder_configs(unet, vae, text).items() if k.endswith("/config.json")}
-    folder |= {"minifaseg.json": {"words": ["a", "ab"]}, "tokenizer/vocab.json": json.loads(tokenizer["vocab_json"]),
-               "tokenizer/merges.txt": tokenizer["merges_txt"].encode()}
-    return json.dumps([single, {k: v.decode() if isinstance(v, bytes) else v for k, v in folder.items()}])
+    folder = {f"{FOLDER[p]}.safetensors": {theirs[p](k): v for k, v in header.items()} for p, header in headers.items()}
+    folder |= weights.folder_configs(unet, vae, text) | {"minifaseg.json": {"words": ["a", "ab"], "side": 16}, "tokenizer/vocab.json": vocab,
+              "tokenizer/tokenizer_config.json": {"tokenizer_class": "CLIPTokenizer", "model_max_length": 8}, "tokenizer/merges.txt": merges}
+    return json.dumps([{"one.safetensors": single}, folder])
 
 
 def checkpoint_files(data):
@@ -205,7 +208,7 @@ def checkpoint_files(data):
     how = dice.below(8)
     if how == 7:
         return {"one.safetensors": data[1:]}
-    files = json.loads(good())[how % 2]
+    files = json.loads(good_checkpoints())[how % 2]
     for _ in range(8):
         if not dice:
             break
@@ -236,7 +239,7 @@ def wrong_header(header, dice):
     elif what < 5:
         header[wrong_key(key, dice)] = header.pop(key) if dice.below(2) else header[key]
     elif not isinstance(header[key], list):
-        header[key] = dice.pick(ODD)
+        header[key] = deepcopy(dice.pick(ODD))
     elif what == 5:
         header[key][0] = dice.pick(TYPES)
     elif what == 6:
@@ -259,7 +262,7 @@ def wrong_key(key, dice):
         return key[:start] + dice.pick(NUMBERS) + key[end:]
     if what == 2:
         words = key.split(".")
-        words[dice.below(len(words))] = dice.pick(["", "weight", "bias", "0", "x\ny", "attn1", "position_ids", "to_q", "query"])
+        words[dice.below(len(words))] = dice.pick(WORDS)
         return ".".join(words)
     return dice.pick(["", key.partition(".")[0] + "."]) + dice.pick(FOREIGN)
 
@@ -267,13 +270,13 @@ def wrong_key(key, dice):
 def wrong_json(value, dice):
     """The value with one place in it changed: removed, replaced, or named otherwise."""
     if not isinstance(value, (dict, list)) or not value or dice.below(6) == 0:
-        return RawJson(dice.pick(RAW_JSON)) if dice.below(4) == 3 else dice.pick(ODD)
+        return RawJson(dice.pick(RAW_JSON)) if dice.below(4) == 3 else deepcopy(dice.pick(ODD))
     place = dice.pick(sorted(value)) if isinstance(value, dict) else dice.below(len(value))
     what = dice.below(4)
     if what == 0:
         del value[place]
     elif what == 1 and isinstance(value, dict):
-        value[dice.pick(["unet", "vae", "text", "tokenizer", "words", "heads", "groups", "x", "", "num_attention_heads", "hidden_act"])] = value[place]
+        value[dice.pick(FACTS)] = value[place]
     else:
         value[place] = wrong_json(value[place], dice)
     return value
@@ -348,28 +351,28 @@ def checkpoint_seeds():
 # ---- pictures ----------------------------------------------------------------------------------------------------------------------
 @cache
 def picture_seeds():
-    """Good files of 8 x 8 pixels: every format that Pillow writes, in every mode that the format takes, and what phones and scanners do."""
+    """Good files of 8 x 8 pixels: every format that is let in, in every mode that the format takes, and what phones and scanners do."""
     Image.init()
     colours = Image.frombytes("RGB", (8, 8), random.Random(0).randbytes(192))
-    modes = {m: colours.convert(m) for m in ("RGB", "L", "1", "P", "RGBA", "LA", "CMYK", "YCbCr", "I", "F")} | {"I;16": colours.convert("I").convert("I;16")}
-    plain = {f"{kind}-{mode}": (kind, picture, {}) for kind in sorted(Image.SAVE) for mode, picture in modes.items()}
+    modes = {mode: colours.convert(mode) for mode in ("RGB", "L", "1", "P", "RGBA", "LA", "CMYK", "YCbCr", "I", "F")}
+    modes["I;16"] = modes["I"].convert("I;16")
+    plain = {f"{kind}-{mode}": (kind, picture, {}) for kind in FORMATS for mode, picture in modes.items()}
     exif = Image.Exif()
     exif[0x0112] = 6                                     # Orientation: a quarter turn
     text = {"comment": b"a" * 9, "exif": exif.tobytes()}
     special = {"JPEG-progressive": ("JPEG", colours, {"progressive": True} | text), "PNG-exif": ("PNG", modes["RGBA"], {"exif": exif}),
                "PNG-transparent": ("PNG", modes["P"], {"transparency": b"\0\1\2"}), "WEBP-lossless": ("WEBP", modes["RGBA"], {"lossless": True}),
-               "GIF-frames": ("GIF", modes["P"], {"save_all": True, "append_images": [modes["L"], modes["1"]]}),
-               "PNG-frames": ("PNG", colours, {"save_all": True, "append_images": [modes["L"].convert("RGB")]}),
-               "TIFF-pages": ("TIFF", colours, {"save_all": True, "append_images": [modes["L"]]})}
+               **{f"{kind}-frames": (kind, colours, {"save_all": True, "append_images": [colours.rotate(90)]})
+                  for kind in ("GIF", "PNG", "WEBP", "AVIF", "TIFF", "MPO")}}
     special |= {f"TIFF-{c}": ("TIFF", modes["1" if c.startswith("group") else "RGB"], {"compression": c})
                 for c in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group3", "group4", "zstd", "lzma", "webp")}
     seeds = {}
     for name, (kind, picture, options) in (plain | special).items():
         file = io.BytesIO()
         with contextlib.suppress(Exception):             # this format does not take this mode, or this Pillow has no such codec
-            picture.save(file, kind, **options)
+            picture.copy().save(file, kind, **options)   # a copy, since Pillow leaves the options of one save on the picture
             seeds[name.replace(";", "")] = file.getvalue()
-    return {name: seed for name, seed in seeds.items() if len(seed) <= LONGEST}      # ICNS is 8 x 8 in all sizes up to 1024 x 1024
+    return seeds
 
 
 def mend_png(data):
@@ -399,8 +402,8 @@ TARGETS = {"checkpoint": (checkpoint_files, check_checkpoint_files, checkpoint_s
 
 
 def keep(folder, error, files):
-    """The first input of each kind of failure: exception and the lines it came through in this repository."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """The first input of each kind of failure: the exception and the function it came from, in this repository and in all."""
+    frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
     ours = [f for f in frames if "site-packages" not in f.filename and Path(f.filename).name != "fuzz.py"] or frames
     last = f"{Path(ours[-1].filename).stem}-{ours[-1].name}-{Path(frames[-1].filename).stem}-{frames[-1].name}"
     place = folder / re.sub(r"[^\w-]+", "", f"{type(error).__name__}-{last}")
@@ -415,6 +418,7 @@ def main(target, *options):
     prepare, check, seeds, longest = TARGETS[target]
     findings = Path(next((o.partition("=")[2] for o in options if o.startswith("--findings=")), "fuzz-findings"))
     findings.mkdir(parents=True, exist_ok=True)
+    check(prepare(b"\0"))                                # a good checkpoint, which imports transformers: seconds that are no input's
     corpus = tempfile.TemporaryDirectory()
     for name, seed in seeds().items():
         Path(corpus.name, name).write_bytes(seed)
