@@ -113,13 +113,19 @@ def segment_many(images, classes, model, *, caption=None, method="faseg", thresh
 
 
 def _result(how, model, captured):
-    model.check_finite(*list(captured.record.values())[-1][:2])             # the last layer's queries and keys: all else comes before them
-    scores = how.scores(captured)
-    model.check_finite(scores)
+    scores = finite_scores(how, model, captured)
     if len(scores) > 254:
         raise InputError(f"{len(scores)} segments; a mask holds at most 254. Let more of them merge, with a larger tau")
     names = captured.classes or tuple(f"segment {i + 1}" for i in range(len(scores)))
     return Result(label(scores, captured.size, how.threshold, getattr(how, "certain", None)), names, scores, captured)
+
+
+def finite_scores(how, model, captured):
+    """Score maps of what was captured. Weights or results that are no numbers raise InputError, with the name of the tensor to blame."""
+    model.check_finite(*list(captured.record.values())[-1][:2])             # the last layer's queries and keys: all else comes before them
+    scores = how.scores(captured)
+    model.check_finite(scores)
+    return scores
 
 
 def label(grid_scores, size, threshold, certain=None):

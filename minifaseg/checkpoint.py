@@ -72,7 +72,8 @@ class Checkpoint:
             found = [p for v in ((".fp16", "") if half else ("", ".fp16")) if (p := self.path / f"{stem}{v}.safetensors").is_file()]
             if not found:
                 pickles = " (only a .bin pickle, which is never opened)" if list((self.path / stem).parent.glob("*.bin")) else ""
-                says = next((read_json(p).get("_class_name") for n in ("model_index.json", "config.json") if (p := self.path / n).is_file()), None)
+                config = next((read_json(p) for n in ("model_index.json", "config.json") if (p := self.path / n).is_file()), {})
+                says = config.get("_class_name", config.get("architectures"))
                 hint = "is it a diffusers folder of Stable Diffusion 1.x?" if says in (None, "StableDiffusionPipeline") else \
                        f"it says that it is a {short(says)}, FA-Seg needs a StableDiffusionPipeline of Stable Diffusion 1.x"
                 raise InputError(f"{self.path}: no {stem}.safetensors there{pickles}; {hint}")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .. import label
+from .. import finite_scores, label
 from ..errors import InputError, OutputError
 from ..images import mask_image, write, write_png
 from .metrics import confusion, match, summary
@@ -128,7 +128,7 @@ def score(rows, dataset, model, candidates, captions, id, unsupervised=False, sa
                                         if getattr(row.how, "CONTINUES", False) else captions(id, image))
                 captured[row.look] = row.how.capture(model, image, classes, caption)
             if row.numbers not in scored:
-                scored[row.numbers] = row.how.scores(captured[row.look])
+                scored[row.numbers] = finite_scores(row.how, model, captured[row.look])
             labels = label(scored[row.numbers], image.size, row.how.threshold, getattr(row.how, "certain", None))
             labels = match(truth, labels, n) if unsupervised else np.where(labels == 255, 255, own[np.minimum(labels, len(classes))])
         matrices[row.name] = confusion(truth, labels, n)
