@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import minifaseg
 
-from .errors import InputError, shown
+from .errors import InputError, WeightsError, shown
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130                             # exit codes
 
@@ -226,6 +226,8 @@ def outcomes(jobs, classes, model, args):
         try:
             results = minifaseg.segment_many([image for _, image in some], classes, model,
                                              **chosen(args, "caption", "method", "threshold", "flip", "steps", "seed"))
+        except WeightsError:
+            raise
         except InputError as e:                          # the pictures were fine, so every other one would meet the same
             raise UsageError(str(e)) from e
         except Exception as e:

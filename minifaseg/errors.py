@@ -15,3 +15,7 @@ class InputError(ValueError):
 
 class OutputError(InputError):
     """A result that cannot be written: no room, no permission."""
+
+
+class WeightsError(InputError):
+    """Weights that load, but whose results are no numbers: no picture would fare better."""

@@ -9,7 +9,7 @@ from PIL import Image
 from . import METHODS
 from .attention import single
 from .checkpoint import Checkpoint
-from .errors import InputError
+from .errors import InputError, WeightsError
 from .foreign import few, one_line, read_json
 from .hub import CARTOON, find
 from .text import Text
@@ -53,16 +53,16 @@ class Model:
         return (single(x.permute(2, 0, 1)[None].to(self.dtype)) / 127.5 - 1).to(self.device, self.dtype)
 
     def check_finite(self, *results):
-        """Raises InputError, with the name of the tensor to blame, if what this model made is not finite. Reads the weights only then:
+        """Raises WeightsError, with the name of the tensor to blame, if what this model made is not finite. Reads the weights only then:
         looking at every weight when it is loaded would cost as much as reading the file does."""
         if all(x.isfinite().all() for x in results):
             return
         for part, net in (("unet", self.unet), ("vae", self.vae), ("text", self.text)):
             for name, weight in net.named_parameters():
                 if not weight.isfinite().all():
-                    raise InputError(f"{self.source}: {part} tensor {name} holds NaN or infinite numbers (in {self.dtype}); download it again, "
+                    raise WeightsError(f"{self.source}: {part} tensor {name} holds NaN or infinite numbers (in {self.dtype}); download it again, "
                                      "or try --dtype float32")
-        raise InputError(f"{self.source}: every weight is a number, but what it computes is not (in {self.dtype}); try --dtype float32")
+        raise WeightsError(f"{self.source}: every weight is a number, but what it computes is not (in {self.dtype}); try --dtype float32")
 
     @torch.no_grad()
     def decode(self, z):

@@ -11,10 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 import minifaseg
-from minifaseg.__main__ import main
+from minifaseg.__main__ import ahead, main
 from minifaseg.cartoon.painter import paint
+from minifaseg.evaluate.command import main as evaluate
+from minifaseg.hub import CARTOON as CARTOON_FILE
 from minifaseg.images import PALETTE
 
 SCENE = paint(7)
@@ -119,7 +123,7 @@ def test_options_arrive(run):
     assert not labels("--threshold", "2").any() and labels("--threshold", "-1").all()
     model, caption = load_once("cartoon", device="cpu"), "a cow on the floor"
     for options, numbers in ((["--no-flip"], {"flip": False}), (["--caption", caption], {"caption": caption}),
-                             (["--seed", "5"], {"seed": 5}), (["--method", "faseg"], {})):
+                             (["--seed", "5"], {"seed": 5}), (["--method", "faseg"], {}), (["--method", "invseg", "--no-inversion"], {"method": "invseg", "steps": 0})):
         assert (labels(*options) == minifaseg.segment(SCENE.image, CLASSES, model, **numbers).labels).all()
 
 
@@ -229,6 +233,20 @@ def test_weights_that_are_not_there(run):
     assert code == 1 and "nowhere.safetensors" in err and len(err.splitlines()) == 1 and files() == ["x.png"]
 
 
+def test_weights_that_compute_nothing(run):
+    """They are to blame, not the words and not a picture: one line, exit code 1, and no second picture is tried."""
+    with safe_open(CARTOON_FILE, "pt") as file:
+        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}
+    tensors["model.diffusion_model.time_embed.0.bias"][3] = float("nan")
+    save_file(tensors, "broken.safetensors", metadata)
+    SCENE.image.save("y.png")
+    code, out, err = run("x.png", "y.png", "wall", "--weights", "broken.safetensors")
+    assert code == 1 and out == "" and err.count("time_embed.0.bias holds NaN") == 1 and files() == ["broken.safetensors", "x.png", "y.png"]
+    with pytest.raises(SystemExit) as e:
+        evaluate(["cartoon", "--seeds", "1000:1003", "--weights", "broken.safetensors"])
+    assert e.value.code == 1
+
+
 def test_device_that_is_not_there(run):
     code, out, err = run("x.png", "wall", "--device", "cuda:99")
     assert code == 1 and "cuda:99" in err and len(err.splitlines()) == 1
@@ -249,6 +267,7 @@ def test_device_that_is_not_there(run):
     (["x.png", "wall", "--threshold", "much"], ["--threshold"]),
     (["*.jpg", "wall"], ["no picture matches"]),
     (["empty", "wall"], ["without pictures"]),
+    (["x.png", "wall", "--batch", "0"], ["--batch 0"]),
     (["x.png", "wall", "-o", "x.jpg"], [".png"]),
     (["x.png", "wall", "-o", "x.png", "--force"], ["would replace the picture x.png"]),
     (["x.png", "a/x.png", "wall", "-o", "m.png"], ["2 pictures"]),
@@ -282,6 +301,44 @@ def test_nothing_is_overwritten_without_force(run, monkeypatch):
     assert code == 2 and "x_overlay.png exists" in err and "--force" in err and files() == ["x.png", "x_overlay.png"]
     assert run("x.png", "wall", "--force")[0] == 0
     assert Image.open("x_overlay.png").format == "PNG" and Path("x_mask.png").exists()
+
+
+# Many pictures
+
+def test_pictures_seen_together(run):
+    """In batches of four, two bad ones among them: the same files, the same errors."""
+    os.mkdir("photos")
+    for i in range(7):
+        paint(i).image.save(f"photos/{i}.png")
+    for i in (0, 4):
+        Path(f"photos/{i}.png").write_bytes(b"no picture")
+    masks = {}
+    for size in ("1", "4"):
+        code, out, err = run("photos", "wall", "cow", "-o", f"out{size}", "--batch", size, "--json")
+        assert code == 1 and "0.png: not a picture" in err and "4.png: not a picture" in err and "2 of 7 pictures failed" in err
+        assert [os.path.basename(d) for d in images_of(out)] == [f"{i}.png" for i in (1, 2, 3, 5, 6)]
+        masks[size] = [np.asarray(Image.open(path)) for path in sorted(Path(f"out{size}").glob("*_mask.png"))]
+    assert len(masks["1"]) == 5 and np.mean(np.array(masks["1"]) != np.array(masks["4"])) <= 1e-4
+
+
+def test_resume_does_what_is_missing(run):
+    SCENE.image.save("z.png")
+    assert run("x.png", "wall", "cow")[0] == 0
+    os.remove("x_overlay.png")                           # finished but for one file
+    assert run("z.png", "wall", "cow")[0] == 0
+    before = os.stat("z_mask.png").st_mtime_ns
+    code, out, err = run("x.png", "z.png", "wall", "cow", "--resume")
+    assert code == 0 and "1 of 2 pictures were finished before" in err and "z.png" not in out
+    assert os.stat("z_mask.png").st_mtime_ns == before and Path("x_overlay.png").exists()
+    code, out, err = run("x.png", "z.png", "wall", "cow", "--resume")
+    assert code == 0 and out == "" and err == "minifaseg: 2 of 2 pictures were finished before\n"
+
+
+def test_pictures_are_opened_in_advance_but_not_all(run):
+    opened, left = [], iter(ahead(lambda i: opened.append(i) or 1 // (i - 3), range(20), 2))
+    results = [next(left) for _ in range(5)]
+    assert [i for i, _ in results] == [0, 1, 2, 3, 4] and isinstance(results[3][1], ZeroDivisionError) and len(opened) <= 5 + 2 + 1
+    assert [i for i, _ in left] == list(range(5, 20))
 
 
 # As a process

@@ -1,7 +1,7 @@
-"""Measures everything in results.md and writes it anew: python tutorial/results.py
+"""Measures everything in results.md and writes it anew: python tutorial/results.py; or some of it: python tutorial/results.py methods bench
 
 Each experiment is one command of the bench, shown above its table. Results are kept under runs/results picture by picture, so that a
-stopped run goes on where it was. One process per core; about an hour and a half on two.
+stopped run goes on where it was. One process per core; about an hour and a half on two, and another hour for the benchmark of speed.
 """
 import contextlib
 import io
@@ -9,6 +9,9 @@ import json
 import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -43,6 +46,7 @@ EXPERIMENTS = {
     "timestep": f'{HELD_OUT} {OWN} --method "' + ",".join(f"faseg:timestep={t}" for t in (1, 5, 10, 20, 50, 100, 200, 400, 600)) + '"',
     "inversion": f'--seeds 1000:1060 --shuffle-classes 0 --method "faseg:noise=False;steps=1;timestep=1,' + ",".join(
         f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 50)) + '"',
+    "onecall": f'{HELD_OUT} {OWN} --method "faseg:noise=False;timestep=1;steps=1,faseg:noise=False;timestep=1;steps=0"',
     "threshold": f"{HELD_OUT} --method faseg,diffsegmenter,iseg,datasetdiffusion --sweep threshold=0.1:0.9:0.1",
     **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method faseg,iseg,datasetdiffusion" for s in range(1, 5)},
     **{f"distractors-{n}": f"--seeds 1000:1060 --shuffle-classes 0 --method faseg,diffsegmenter,datasetdiffusion,leaveout --candidates {how}"
@@ -131,21 +135,33 @@ def gallery(file, seeds=range(1000, 1004), side=150):
     page.save(HERE / "figures" / file)
 
 
-def main():
+def bench():
+    """The tables of `python -m minifaseg.bench`, each below the page's own headings; its plot -> figures/results-bench.png."""
+    subprocess.run([sys.executable, "-m", "minifaseg.bench"], check=True, stdout=subprocess.DEVNULL)
+    shutil.copy("runs/bench/plot.png", HERE / "figures/results-bench.png")
+    return "```sh\npython -m minifaseg.bench\n```\n\n" + Path("runs/bench/report.md").read_text(encoding="utf-8").rstrip()
+
+
+def main(only):
     text = (HERE / "results.md").read_text(encoding="utf-8")
+    asked = [e for e in EXPERIMENTS if not only or {e, e.rpartition("-")[0]} & only]
     write_captions()
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         measured = {}
-        for name, report in zip(EXPERIMENTS, pool.map(measure, EXPERIMENTS)):
+        for name, report in zip(asked, pool.map(measure, asked)):
             measured[name] = report
             print(name, "measured", flush=True)
     for name in re.findall(r"<!-- (\w+) -->", text):
-        text = re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _: f"<!-- {name} -->\n{table(name, measured)}\n<!-- /{name} -->", text, flags=re.S)
+        if not only or name in only:
+            new = bench() if name == "bench" else table(name, measured)
+            text = re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _: f"<!-- {name} -->\n{new}\n<!-- /{name} -->", text, flags=re.S)
     (HERE / "results.md").write_text(text, encoding="utf-8")
-    curves(measured["timestep"], "timestep t", "results-timestep.png")
-    curves(measured["threshold"], "threshold", "results-threshold.png")
-    gallery("results-methods.png")
+    for name, number in (("timestep", "timestep t"), ("threshold", "threshold")):
+        if name in measured:
+            curves(measured[name], number, f"results-{name}.png")
+    if "methods" in measured:
+        gallery("results-methods.png")
 
 
 if __name__ == "__main__":
-    main()
+    main(set(sys.argv[1:]))

@@ -10,8 +10,10 @@ from .. import ddim, names, prompts
 
 
 def diffusers_unet(model):
-    """diffusers' UNet with the very weights of a Model's, in the same memory."""
+    """diffusers' UNet with the very weights of a Model's, in the same memory, and with the plain attention that the release leaves
+    set after its first picture, so that from then on its inversion, too, runs without a fused kernel."""
     from diffusers import UNet2DConditionModel
+    from diffusers.models.attention_processor import AttnProcessor
     c = model.unet.config
     with torch.device("meta"):
         unet = UNet2DConditionModel(
@@ -20,6 +22,7 @@ def diffusers_unet(model):
             up_block_types=["CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(c.attention)])
     state = model.unet.state_dict()
     unet.load_state_dict({theirs: state[ours] for theirs, ours in names.unet_from_diffusers(list(unet.state_dict())).items()}, assign=True)
+    unet.set_attn_processor(AttnProcessor())
     return unet.eval()
 
 

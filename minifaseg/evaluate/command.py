@@ -109,8 +109,8 @@ def run(a):
     return FAILED if failed else 0
 
 
-def main():
-    a = parser().parse_args()
+def main(argv=None):
+    a = parser().parse_args(argv)
     try:
         sys.exit(run(a))
     except InputError as e:

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from .. import finite_scores, label
-from ..errors import InputError, OutputError
+from ..errors import InputError, OutputError, WeightsError
 from ..images import mask_image, write, write_png
 from .metrics import confusion, match, summary
 
@@ -97,7 +97,7 @@ def evaluate(rows, dataset, model, candidates, captions=None, *, out=None, setti
             if id not in results.lines:
                 try:
                     results.add(id, score(rows, dataset, model, candidates, captions, id, unsupervised, save_masks))
-                except OutputError:
+                except (OutputError, WeightsError):
                     raise
                 except InputError as e:
                     failed += 1
