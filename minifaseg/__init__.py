@@ -138,7 +138,7 @@ def label(grid_scores, size, threshold, certain=None):
     below = torch.nextafter(torch.tensor(float(threshold)), torch.tensor(-1.0))       # so that > means: at least the threshold
     best, labels = below.repeat(size[::-1]), torch.zeros(size[::-1], dtype=torch.uint8)
     for i in range(0, len(grid_scores), some):
-        score, k = upsample(grid_scores[i:i + some], size).cpu().max(0)
+        score, k = (x.cpu() for x in upsample(grid_scores[i:i + some], size).max(0))
         better = score > best
         labels[better] = (k[better] + i + 1).to(torch.uint8)
         best[better] = score[better]

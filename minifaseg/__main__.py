@@ -252,7 +252,7 @@ def report(job, image, result, seconds, model, args) -> None:
         import numpy as np
         write(job.scores, lambda file: np.savez(file, scores=result.scores, classes=np.array(result.classes)))
     if job.overlay:
-        write_png(job.overlay, overlay(image, result.labels, result.classes))
+        write_png(job.overlay, overlay(image, result.labels, result.classes), compress_level=1)           # else the slowest step on a GPU
     if job.mask != "-":
         write_png(job.mask, mask)
     else:

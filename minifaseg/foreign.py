@@ -11,6 +11,7 @@ from .errors import InputError
 PICKLE = re.compile(rb"PK\x03\x04|\x80[\x02-\x05]|[}\]]q\0|\([dl]p\d+\n|c[\w.]+\n\w+\n")        # torch.save's archive; protocols 2 to 5, 1, 0
 FIRST_FEW = 4
 LARGEST_TEXT = 16 << 20        # bytes of a header or a JSON file: SD 1.5's header has 0.2 million; reading one takes ten times its size
+MOST_TENSORS = 10_000
 OTHERS = {                                                            # names of tensors -> the other kinds of file that people have
     r"lora_|base_model\.|.*[._]lora[._]|.*\.lora_": "a LoRA, which only changes another model; give the full checkpoint",
     r"conditioner\.|label_emb\.|add_embedding\.": "Stable Diffusion XL, not 1.x",
@@ -32,9 +33,12 @@ def open_file(path):
         with open(path, "rb") as f:
             if int.from_bytes(f.read(8), "little") > LARGEST_TEXT:
                 raise ValueError(f"a header of more than {LARGEST_TEXT >> 20} MiB")
-        return safe_open(path, framework="pt")
+        file = safe_open(path, framework="pt")
     except (SafetensorError, OSError, ValueError) as e:
         raise InputError(f"{path}: {diagnose(path, e)}") from None
+    if len(file.keys()) > MOST_TENSORS:
+        raise InputError(f"{path}: {len(file.keys()):,} tensors; Stable Diffusion 1.x has about 1,100, with a moving average 1,800")
+    return file
 
 
 def read_json(path, text=None) -> dict:

@@ -249,5 +249,5 @@ def write(path, save) -> None:
             temp.unlink()
 
 
-def write_png(path, image: Image.Image) -> None:
-    write(path, lambda file: image.save(file, "PNG"))
+def write_png(path, image: Image.Image, **options) -> None:
+    write(path, lambda file: image.save(file, "PNG", **options))

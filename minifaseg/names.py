@@ -6,6 +6,8 @@ A table lists pairs (original prefix, diffusers prefix); block prefixes come fir
 """
 import re
 
+MOST = 32         # of levels, blocks or layers: SD 1.5 has at most 12. A small file can name thousands, for which networks would be built
+
 Table = tuple[list[tuple[str, str]], list[tuple[str, str]]]
 
 UNET_PARTS = [("in_layers.0.", "norm1."), ("in_layers.2.", "conv1."), ("emb_layers.1.", "time_emb_proj."),
@@ -97,8 +99,6 @@ def text_key(key: str) -> str:
 
 
 def count(keys, pattern):
-    """How many of 0, 1, 2, ... the pattern's group takes among the keys, up to the first that is not there."""
-    found, n = {m[1] for m in (re.match(pattern, k) for k in keys) if m}, 0
-    while str(n) in found:
-        n += 1
-    return n
+    """How many of 0, 1, 2, ... the pattern's group takes among the keys, up to the first that is not there, and not beyond MOST."""
+    found = {m[1] for m in (re.match(pattern, k) for k in keys) if m}
+    return next((n for n in range(MOST) if str(n) not in found), MOST)

@@ -250,6 +250,9 @@ def wrong_header(header, dice):
         header[key][2] = [dice.pick(SIZES), dice.pick(SIZES)]
     elif what == 7:
         header[key][1] = dice.pick([[], [0], [1 << 40, 0], [0, 1 << 62], [4, 4, 1, 1], [1] * 200, [1 << 20] * 4, None, "x", [-1], [2.5]])
+    elif what == 8:                                      # many of its kind: levels, blocks, layers
+        start, end = dice.pick(numbers(key) or [(0, 0)])
+        header |= {f"{key[:start]}{i}{key[end:]}": ["F16", [0], None] for i in range(dice.pick([30, 300, 3000]))}
     else:
         shape = header[key][1]
         if isinstance(shape, list) and shape:
@@ -258,11 +261,14 @@ def wrong_header(header, dice):
                 shape[dice.below(len(shape))] = 0
 
 
+def numbers(key):
+    return [m.span() for m in re.finditer(r"\d+", key)]
+
+
 def wrong_key(key, dice):
-    digits = [m.span() for m in re.finditer(r"\d+", key)]
-    what = dice.below(4)
-    if what < 2 and digits:
-        start, end = dice.pick(digits)
+    spans, what = numbers(key), dice.below(4)
+    if what < 2 and spans:
+        start, end = dice.pick(spans)
         return key[:start] + dice.pick(NUMBERS) + key[end:]
     if what == 2:
         words = key.split(".")
@@ -325,8 +331,8 @@ def safetensors_bytes(header):
             entries[key] = entry
         else:
             kind, shape, offsets = entry
-            numbers = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
-            size = int((math.prod(shape) if numbers else 0) * BYTES.get(kind, 1))
+            sized = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+            size = int((math.prod(shape) if sized else 0) * BYTES.get(kind, 1))
             entries[key] = {"dtype": kind, "shape": shape, "data_offsets": offsets or [at, at + size]}
             at += size
     text = as_json(entries).encode("utf-8", "surrogatepass")
