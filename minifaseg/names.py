@@ -6,7 +6,7 @@ A table lists pairs (original prefix, diffusers prefix); block prefixes come fir
 """
 import re
 
-MOST = 32         # of levels, blocks or layers: SD 1.5 has at most 12. A small file can name thousands, for which networks would be built
+MOST = 16         # of levels, blocks or layers: SD 1.5 has at most 12. A small file can name thousands, for which networks would be built
 
 Table = tuple[list[tuple[str, str]], list[tuple[str, str]]]
 
