@@ -5,7 +5,7 @@
     python tests/fuzz.py picture -max_total_time=3600
 
 Seeds are made here, from tiny good files. A finding does not stop the run: the first input of each kind is kept under --findings
-(default: fuzz-findings), with its traceback; crashes, hangs and memory beyond the limit stop it, and libFuzzer keeps their input
+(default: runs/fuzz), with its traceback; crashes, hangs and memory beyond the limit stop it, and libFuzzer keeps their input
 there too. test_fuzz.py checks the same properties with inputs from hypothesis and replays what was ever found.
 
 A checkpoint's input is not the file but a list of choices: which places of a good checkpoint change, and into what.
@@ -426,7 +426,7 @@ def keep(folder, error, files):
 
 def main(target, *options):
     prepare, check, seeds, longest = TARGETS[target]
-    findings = Path(next((o.partition("=")[2] for o in options if o.startswith("--findings=")), "fuzz-findings"))
+    findings = Path(next((o.partition("=")[2] for o in options if o.startswith("--findings=")), "runs/fuzz"))
     findings.mkdir(parents=True, exist_ok=True)
     check(prepare(b"\0"))                                # a good checkpoint, which imports transformers: seconds that are no input's
     corpus = tempfile.TemporaryDirectory()

@@ -1,7 +1,7 @@
 """FA-Seg written plainly, as its release does it: a processor that stores maps, up-sampled N x N matrices, matrix_power.
 
 Our words and our own code, on diffusers' UNet: what the tests compare with and the benchmark measures against. Memory and time grow as
-N^2 and N^3; at 512 pixels it needs some 20 GiB. Facts: chequanghuy/FA-Seg 861761b (FASeg.py, ptp_utils.py).
+N^2 and N^3; at 512 pixels it needs 15 GiB. Facts: chequanghuy/FA-Seg 861761b (FASeg.py, ptp_utils.py).
 """
 import torch
 import torch.nn.functional as F
@@ -70,7 +70,7 @@ def hard(maps, spans, side, cross_weights=(.15, .7, .15, 0), self_weights=(.1, .
     """Score maps (B, K, side, side). Levels are side/8, side/4, side/2, side."""
     n, levels = side * side, [side // 8, side // 4, side // 2, side]
     views = next(iter(maps.values())).shape[0]
-    scores = torch.zeros(views, len(spans), side, side, dtype=next(iter(maps.values())).dtype)
+    scores = next(iter(maps.values())).new_zeros(views, len(spans), side, side)
     for b in range(views):
         fused = 0
         for r, w in zip(levels, cross_weights):
@@ -118,4 +118,4 @@ def segment(model, unet, image, classes, how):
         scores = (s[0] + s[1].flip(-1)) / 2
     large = F.interpolate(scores[None].float(), size=image.size[::-1], mode="bicubic")[0]
     best, k = large.max(0)
-    return scores, torch.where(best >= how.threshold, k + 1, 0)
+    return scores, torch.where(best >= how.threshold, k + 1, 0).cpu()

@@ -77,6 +77,16 @@ def naive(r):
             *beside(r, "faseg", "naive")]
 
 
+def batch(r):
+    if "failed" in r:
+        return [r["failed"], ""]
+    rates = {name: {k: int(name) / m[k] for k in m} for name, m in r.items() if name != "side"}       # the slowest run has the lowest rate
+    rates = {name: {"median": m["median"], "low": m["high"], "high": m["low"]} for name, m in rates.items()}
+    one = next(iter(rates.values()))["median"]
+    return [f"{r['side']} pixels.", "", *table(("pictures together", "ratio", "pictures per second"),
+                                               [(name, f"{m['median'] / one:.2f}", spread(m, 3)) for name, m in rates.items()])]
+
+
 def load(r):
     ratio = lambda k: f"{r[k]['median'] / r['read']['median']:.2f}"
     return table((f"{r['bytes'] / 1e9:.2f} GB", "ratio", "seconds"), [("reading the bytes", "1.00", spread(r["read"])), ("loading", ratio("load"), spread(r["load"])),
@@ -104,7 +114,7 @@ SECTIONS = {
     "classes": ("Number of classes", lambda r: over_first(r, "classes")),
     "variants": ("Variants", lambda r: [f"{r['side']} pixels.", "", *over_first(r, "")]),
     "methods": ("Methods", lambda r: [f"{r['side']} pixels, three classes.", "", *over_first(r, "method")]),
-    "batch": ("Pictures together", lambda r: [f"{r['side']} pixels.", "", *over_first(r, "batch")]),
+    "batch": ("Pictures together", batch),
     "sides": ("Resolution", lambda r: over_first(r, "pixels a side")),
     "folder": ("A folder of 12-megapixel JPEGs", folder),
     "processes": ("One evaluation on several processes, one core each", processes),

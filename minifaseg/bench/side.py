@@ -90,9 +90,10 @@ def measure(ask: Ask) -> dict:
     how = minifaseg.make_method("faseg" if ask.method == "naive" else ask.method, model, **ask.numbers)
     images = [paint(seed, side).image for seed in range(max(ask.batch))]
     unet = naive.diffusers_unet(model) if ask.method == "naive" else model.unet
-    with torch.no_grad():                                                   # every weight has been looked at once before anything is timed
-        text = model.text(["a"])
-        model.unet(torch.zeros(1, 4, 8, 8).to(text), 1, text), model.vae.moments(torch.zeros(1, 3, 64, 64).to(text))
+    if not ask.compile:                                                     # every weight has been looked at once before anything is timed
+        with torch.no_grad():
+            text = model.text(["a"])
+            model.unet(torch.zeros(1, 4, 8, 8).to(text), 1, text), model.vae.moments(torch.zeros(1, 3, 64, 64).to(text))
     out["weights_gib"] = memory(ask.device, peak=False)
 
     watch = Watch(ask.device)
