@@ -8,25 +8,16 @@
 The method reads in this order: faseg.py, then what it calls: ddim.py, attention.py, prompts.py, hard.py, ttf.py.
 """
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
-from numbers import Integral, Real
 
 from .errors import InputError
+from .methods import METHODS, UNSUPERVISED, make_method
 
 __version__ = "0.1.0"
 __all__ = ["METHODS", "InputError", "Result", "clean_classes", "label", "load", "make_method", "segment", "segment_many"]
 
 LABEL_NUMBERS = 64 << 20                                   # scores up-sampled at a time: 256 MiB
-METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),          # name -> (module, its dataclass of numbers with capture() and scores())
-           "diffsegmenter": ("minifaseg.rivals.diffsegmenter", "DiffSegmenter"),
-           "iseg": ("minifaseg.rivals.iseg", "ISeg"),
-           "invseg": ("minifaseg.rivals.invseg", "InvSeg"),
-           "datasetdiffusion": ("minifaseg.rivals.datasetdiffusion", "DatasetDiffusion"),
-           "diffseg": ("minifaseg.rivals.diffseg", "DiffSeg"),
-           "leaveout": ("minifaseg.leaveout", "LeaveOut")}
-UNSUPERVISED = ("diffseg", "iseg")                         # these also run without classes
 
 
 @dataclass(frozen=True)
@@ -55,34 +46,6 @@ def clean_classes(classes):
     """Names with blanks tidied; raises InputError on a bad list; see prompts.clean_classes."""
     from .prompts import clean_classes
     return clean_classes(classes)
-
-
-def make_method(name="faseg", model=None, **numbers):
-    """A method with its numbers: its own defaults, then what the model's file recommends, then `numbers` (None = not given)."""
-    if name not in METHODS:
-        raise InputError(f"no method {name!r}; there is: {', '.join(METHODS)}")
-    module, cls = METHODS[name]
-    cls = getattr(import_module(module), cls)
-    recommended, defaults = model.notes.get(name, {}) if model else {}, {f.name: f.default for f in fields(cls)}
-    if not isinstance(recommended, dict):
-        raise InputError(f"{model.source} recommends for {name} {str(recommended)[:40]!r}, not numbers and their names; download it again")
-    chosen = recommended | {k: v for k, v in numbers.items() if v is not None}
-    for key, value in chosen.items():
-        who = f"{model.source} recommends: " if numbers.get(key) is None else ""
-        if key not in defaults:
-            raise InputError(f"{who}{name} has no number called {key}; it has: {', '.join(defaults)}")
-        if not _alike(value, defaults[key]):
-            raise InputError(f"{who}{name} with {key} {str(value)[:40]!r}; it must be like {defaults[key]!r}")
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()})          # JSON has no tuples
-
-
-def _alike(value, default) -> bool:
-    """Is `value` of a kind that can stand for `default`: truth, text, whole number, number, or several numbers?"""
-    if isinstance(default, tuple):
-        return isinstance(value, (list, tuple)) and all(_alike(v, 0.0) for v in value)
-    if isinstance(default, (bool, str)) or isinstance(value, bool):
-        return type(value) is type(default)
-    return isinstance(value, Integral if isinstance(default, int) else Real) and abs(value) < 2 ** 63
 
 
 def segment(image, classes, model, *, caption=None, method="faseg", threshold=None, **numbers) -> Result:

@@ -14,8 +14,6 @@ import traceback
 import warnings
 from itertools import islice, takewhile
 from pathlib import Path
-from queue import Queue
-from threading import Thread
 from typing import NamedTuple
 
 from tqdm import tqdm
@@ -192,28 +190,12 @@ def run(args) -> int:
     return FAILED if failed else DONE
 
 
-def ahead(function, items, count):
-    """(item, function(item), or the exception it raised), in order; up to `count` are worked out in advance, in a thread of their own,
-    so that pictures are decoded while the network works."""
-    queue = Queue(count)
-
-    def work():
-        for item in items:
-            try:
-                queue.put((item, function(item)))
-            except Exception as e:
-                queue.put((item, e))
-        queue.put(None)
-    Thread(target=work, daemon=True).start()             # daemon: Ctrl-C does not wait for a pipe that never ends
-    return iter(queue.get, None)
-
-
 def outcomes(jobs, classes, model, args):
     """(job, picture, Result, seconds) of every job in order, with the exception in place of a Result that there is not.
 
     args.batch pictures are seen together. A batch that fails is tried again in halves, and where memory ran out they stay that small.
     """
-    from .images import decode
+    from .images import ahead, decode
     opened = ahead(lambda job: decode(sys.stdin.buffer if job.image == "-" else job.image), jobs, args.batch)
     waiting, size = [], args.batch
     while waiting := waiting or list(islice(opened, args.batch)):

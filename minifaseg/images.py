@@ -7,6 +7,8 @@ import stat
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, UnidentifiedImageError
@@ -160,6 +162,22 @@ def pixel_limit(max_pixels):
             yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
+
+
+def ahead(function, items, count):
+    """(item, function(item), or the exception it raised), in order; up to `count` are worked out in advance, in a thread of their own,
+    so that pictures are decoded while the network works."""
+    queue = Queue(count)
+
+    def work():
+        for item in items:
+            try:
+                queue.put((item, function(item)))
+            except Exception as e:
+                queue.put((item, e))
+        queue.put(None)
+    Thread(target=work, daemon=True).start()             # daemon: Ctrl-C does not wait for a pipe that never ends
+    return iter(queue.get, None)
 
 
 # Showing

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from . import METHODS
 from .attention import single
 from .checkpoint import Checkpoint
 from .errors import InputError, WeightsError
 from .foreign import few, one_line, read_json
 from .hub import CARTOON, find
+from .methods import METHODS
 from .text import Text
 from .unet import UNet
 from .vae import VAE

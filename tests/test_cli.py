@@ -15,11 +15,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import minifaseg
-from minifaseg.__main__ import ahead, main
+from minifaseg.__main__ import main
 from minifaseg.cartoon.painter import paint
 from minifaseg.evaluate.command import main as evaluate
 from minifaseg.hub import CARTOON as CARTOON_FILE
-from minifaseg.images import PALETTE
+from minifaseg.images import PALETTE, ahead
 
 SCENE = paint(7)
 CLASSES = list(SCENE.classes)

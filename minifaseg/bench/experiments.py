@@ -14,9 +14,8 @@ import torch
 
 import minifaseg
 
-from ..__main__ import ahead
 from ..cartoon.painter import paint
-from ..images import decode, pixel_limit
+from ..images import ahead, decode, pixel_limit
 from . import naive
 from .floor import operations, rate
 

@@ -145,12 +145,15 @@ def plot(found, file):
         heights = [seconds.get(stage, {"median": 0})["median"] for seconds in bars.values()]
         left.bar(list(bars), heights, bottom=below, color=colour, label=stage)
         below = [a + b for a, b in zip(below, heights)]
+    least = [m["floor"] for name, m in result.get("floor", {}).items() if name != "operations" and "floor" in m]
+    if least and "naive" in result:
+        left.hlines(least[0], len(bars) - 2.5, len(bars) - 0.5, color="black", linestyle="dashed", linewidth=1, label="floor")
     left.set(title="one picture, stage by stage", ylabel="seconds")
     if bars:
         left.legend(frameon=False, fontsize=8)
     if "classes" in result and "failed" not in result["classes"]:
         middle.plot(list(map(int, result["classes"])), [m["median"] for m in result["classes"].values()], "o-", color="#4c78a8")
-        middle.set(xscale="log", ylim=(0, None))
+        middle.set(xscale="log", ylim=(0, 1.2 * max(m["high"] for m in result["classes"].values())))
     middle.set(title="number of classes", xlabel="classes", ylabel="seconds")
     totals = {name: m["seconds"]["total"]["median"] for name, m in result.get("methods", {}).items() if isinstance(m, dict) and "seconds" in m}
     right.barh(list(totals)[::-1], list(totals.values())[::-1], color="#4c78a8")
