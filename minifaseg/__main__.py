@@ -166,9 +166,11 @@ def run(args) -> int:
         tell(f"minifaseg: {len(images) - len(jobs)} of {len(images)} pictures were finished before", sys.stderr)
     if any(job.image == "-" or os.path.exists(job.image) for job in jobs):  # else there is only to say that they are missing
         gc.disable()                                     # half a million objects are made to stay: looking for garbage among them, now
-        model = minifaseg.load(args.weights, **chosen(args, "device", "dtype", "compile"))
-        gc.freeze()                                      # and at the end, takes a second
-        gc.enable()
+        try:                                             # and when the process ends, takes a second
+            model = minifaseg.load(args.weights, **chosen(args, "device", "dtype", "compile"))
+            gc.freeze()
+        finally:
+            gc.enable()
         hint = "; for photographs get Stable Diffusion 1.5: python weights.py download" if model.is_cartoon else ""
         tell(f"weights: {model.source}, on {model.device}{hint}", sys.stderr)
     args.batch = getattr(args, "batch", 8 if model and model.device.type != "cpu" else 1)
