@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from .. import METHODS, make_method
+from .. import make_method
 from ..errors import InputError
 
 # What the released codes use on each data set (sources: the methods' own files).
