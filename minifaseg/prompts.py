@@ -78,18 +78,18 @@ def lay_out(text, names, between=", ", before="", after=""):
     but "C++, dog" is c|+|+,|dog. And for a class "photograph" it would find the template's word.
     """
     pieces = text.pieces(before + between.join(names) + after)
-    ends = list(accumulate(letters(text, pieces)))
-    starts = [0, *ends[:-1]]
-    first = sum(letters(text, text.pieces(before)))                         # this name's first letter
-    step = sum(letters(text, text.pieces(between)))
-    spans = []
+    ends = list(accumulate(letters(text, pieces)))                          # the letters up to each
+    starts, spans, said = [0, *ends[:-1]], [], before
     for name in names:
-        last = first + sum(letters(text, name_pieces(text, name)))
+        name_pieces(text, name)                                             # raises
+        first = sum(letters(text, text.pieces(said)))
+        last = max(first + 1, sum(letters(text, text.pieces(said + name))))
         span = [i for i in range(len(pieces)) if starts[i] < last and ends[i] > first]
-        whole = span[-1] < text.config.tokens - 2
-        spans.append([1 + i for i in span] if whole else None)              # 1: the start token
-        first = last + step
-    return pieces, spans
+        if span[-1] >= text.config.tokens - 2:                              # cut off, as is the rest
+            break
+        spans.append([1 + i for i in span])                                 # 1: the start token
+        said += name + between
+    return pieces, spans + [None] * (len(names) - len(spans))
 
 
 def letters(text, pieces: list[int]) -> list[int]:

@@ -128,6 +128,12 @@ def test_single_prompt_takes_a_name_where_the_caption_says_it(model):
     assert lookup.spans == [(0, [2, 3]), (0, [11]), (0, [13])]
 
 
+def test_an_accent_that_joins_the_letter_before_it_moves_no_other_name(model):
+    """"a" and a combining accent are one letter to the tokenizer, shorter than the two apart."""
+    _, spans = prompts.lay_out(model.text, ["\u0301", "and", "x"], before="a photo of a")
+    assert spans == [[4], [6], [8]]                      # start a photo of á , and , x
+
+
 # ---- lists longer than a prompt -----------------------------------------------------------------
 @every_method
 @pytest.mark.parametrize("names", [CONTEXT59, TOUCHING, FREE], ids=["context", "touching", "free"])
