@@ -41,13 +41,24 @@ class LeaveOut(FASeg):
 
     @torch.no_grad()
     def captures(self, model, images, classes, caption: str | None = None) -> list[Weighed]:
-        """FA-Seg's captures, then for each picture the rise of the error for each class."""
-        captured = super().captures(model, images, classes, caption)
-        names = captured[0].classes
-        asked = [names, *(tuple(n for n in names if n != c) for c in names)]                # P, then P without each class
-        states = torch.cat([prompts.image_prompt(model.text, some, caption).states for some in asked])      # (1 + K, T, c)
-        return [Weighed(seen.record, seen.layers, seen.size, names, seen.lookup, rise=self.rise(model, image, states))
-                for seen, image in zip(captured, images)]
+        """FA-Seg's captures, then for each picture the rise of the error for each class.
+
+        A class is asked about with a P that holds it: where P cannot hold all, it asks in parts.
+        """
+        names, before = prompts.clean_classes(classes), prompts.before_names(caption)
+        asked = [self.asked(model.text, part, caption)
+                 for part in prompts.parts(model.text, names, before=before)]
+        captured = super().captures(model, images, names, caption)
+        weighed = []
+        for seen, image in zip(captured, images):
+            rise = torch.cat([self.rise(model, image, states) for states in asked])         # (K, h, w)
+            weighed.append(Weighed(seen.record, seen.layers, seen.size, names, seen.lookup, rise=rise))
+        return weighed
+
+    def asked(self, text, names, caption) -> Tensor:
+        """(1 + K, T, c): P, then P without each class."""
+        lists = [names, *(tuple(n for n in names if n != c) for c in names)]
+        return torch.cat([prompts.image_prompt(text, some, caption).states for some in lists])
 
     def rise(self, model, image, states) -> Tensor:
         """rise_c (K, h, w) of one picture; states (1 + K, T, c): P, then P without each class."""

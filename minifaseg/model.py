@@ -1,4 +1,5 @@
 """The three networks on one device, ready to look at pictures: load("auto") -> Model."""
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,14 +74,25 @@ class Model:
 
 
 def pick_device(device="auto") -> torch.device:
+    """The device of this name ("auto": cuda, else mps, else cpu); InputError unless it computes."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        chosen = torch.device(device)
-        torch.empty(1, device=chosen)
+        with warnings.catch_warnings():                  # torch's own, on names that it will drop
+            warnings.simplefilter("ignore")
+            chosen = torch.device(device)
+            torch.ones(1, device=chosen).item()          # a number must come back: meta has none
         return chosen
-    except (RuntimeError, AssertionError) as e:
-        raise InputError(f"device {device!r} cannot be used here ({one_line(e)[:100]}); try --device auto") from None
+    except Exception as e:                               # every missing backend raises its own kind
+        why = one_line(str(e).split("\n")[0].split(". ")[0])[:100].rstrip(", ")
+        raise InputError(f"device {str(device)[:40]!r} cannot be used here ({why}); "
+                         f"there is: {', '.join(devices())}") from None
+
+
+def devices() -> list[str]:
+    """The devices that this machine has."""
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return ["cpu", *cuda, *["mps"] * torch.backends.mps.is_available()]
 
 
 def numbers_beside(path) -> dict:

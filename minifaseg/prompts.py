@@ -8,6 +8,7 @@ and a class list longer than 77 tokens is simply split over several P' without a
 """
 import unicodedata
 import warnings
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -68,18 +69,101 @@ def find_spans(ids: list[int], names: list[list[int]]) -> list[list[int] | None]
     return spans
 
 
+def lay_out(text, names, between=", ", before="", after=""):
+    """A prompt "before name between name ... after": its pieces, and the token indices of each name.
+
+    The pieces are the tokenizer's own of the whole text; None for a name that is cut off. A name has
+    the pieces that hold its letters, counted from the prompt's first letter on. A search for its own
+    pieces would fail where CLIP takes punctuation in one run, whatever it belongs to: "C++" is c|++,
+    but "C++, dog" is c|+|+,|dog. And for a class "photograph" it would find the template's word.
+    """
+    pieces = text.pieces(before + between.join(names) + after)
+    ends = list(accumulate(letters(text, pieces)))                          # the letters up to each
+    starts, spans, said = [0, *ends[:-1]], [], before
+    for name in names:
+        name_pieces(text, name)                                             # raises
+        first = sum(letters(text, text.pieces(said)))
+        last = max(first + 1, sum(letters(text, text.pieces(said + name))))
+        span = [i for i in range(len(pieces)) if starts[i] < last and ends[i] > first]
+        if span[-1] >= text.config.tokens - 2:                              # cut off, as is the rest
+            break
+        spans.append([1 + i for i in span])                                 # 1: the start token
+        said += name + between
+    return pieces, spans + [None] * (len(names) - len(spans))
+
+
+def letters(text, pieces: list[int]) -> list[int]:
+    """How many letters each piece holds: bytes of UTF-8, without blanks, which no piece holds."""
+    return [len(piece.removesuffix("</w>"))
+            for piece in text.tokenizer.convert_ids_to_tokens(pieces)]
+
+
+def name_pieces(text, name: str) -> list[int]:
+    """A name's own pieces. Raises InputError if it has none: older tokenizers drop some signs."""
+    pieces = text.pieces(name)
+    if not pieces:
+        raise InputError(f"class {name[:40]!r} has no letter that the model's tokenizer takes; "
+                         "give it another name")
+    return pieces
+
+
+def template_halves(template: str) -> tuple[str, str]:
+    """What a template says before and after the names; it has one place for them, or InputError."""
+    check_text(template, "the template")
+    if template.count("{}") != 1:
+        raise InputError(f"template {template[:60]!r}: put one {{}} where the names go, "
+                         "as in 'a photograph of {}'")
+    before, _, after = template.partition("{}")
+    return before, after
+
+
+def parts(text, names, between=", ", before="", after="") -> list[tuple[str, ...]]:
+    """The names in as few lists as fit each into a prompt "before name between name ... after"."""
+    room, split, part = text.config.tokens - 2, [], ()
+    for name in names:
+        if part and len(text.pieces(before + between.join((*part, name)) + after)) <= room:
+            part = (*part, name)
+            continue
+        if len(text.pieces(before + name + after)) > room:
+            refuse_long(text, name, before + after)
+        if part:
+            split.append(part)
+        part = (name,)
+    return [*split, part]
+
+
+def refuse_long(text, name, around=""):
+    """Raises the InputError for a name that fits into no prompt."""
+    long, around = f"{len(text.pieces(name))} tokens long", " ".join(around.split())
+    if around:
+        long = (f"{long}, {len(text.pieces(f'{around} {name}'))} with {around[:40]!r} around it; "
+                f"a prompt holds {text.config.tokens - 2}; shorten either")
+    else:
+        long = f"{long}; a prompt holds {text.config.tokens - 2}; shorten it"
+    raise InputError(f"class {name[:40]!r} is {long}")
+
+
+def join(lookups: list[Lookup]) -> Lookup:
+    """Several lookups as one, with all their prompts."""
+    spans, prompts = [], 0
+    for lookup in lookups:
+        spans += [span and (prompts + span[0], span[1]) for span in lookup.spans]
+        prompts += len(lookup.states)
+    return Lookup(torch.cat([lookup.states for lookup in lookups]), spans)
+
+
 def class_prompts(text, classes: tuple[str, ...], alone=False, between=",") -> Lookup:
     """P' for these classes: as few prompts as hold all names, or with `alone` one prompt per class.
 
     Alone, no name can leak into the next through the causal text encoder; both cost no UNet pass (`alone` is ours, not the paper's).
     """
     room, comma = text.config.tokens - 2, text.pieces(between)
-    names = [text.pieces(c) for c in classes]
+    names = [name_pieces(text, c) for c in classes]
     groups = []                                                             # indices of the classes in each prompt
     used = room + 1
     for i, pieces in enumerate(names):
         if len(pieces) > room:
-            raise InputError(f"class {classes[i][:40]!r}... is {len(pieces)} tokens long; a prompt holds {room}")
+            refuse_long(text, classes[i])
         if alone or used + len(comma) + len(pieces) > room:
             groups.append([])
             used = -len(comma)
@@ -97,18 +181,30 @@ def class_prompts(text, classes: tuple[str, ...], alone=False, between=",") -> L
 
 
 def image_prompt(text, classes: tuple[str, ...], caption: str | None = None, between=",") -> Lookup:
-    """P, and where the names stand in it (needed only to look them up in P itself, the single-prompt ablation).
+    """P, and where the names stand in it (needed only to look them up in P itself, the single-prompt
+    ablation): in the caption if it says them, else in the list, None where that is cut off before.
 
     What does not fit into T tokens is cut off, with a warning if it is the caption's fault.
     """
-    names = f"{between} ".join(classes)
     check_text(caption or "", "the caption")
-    pieces = text.pieces(f"{caption} ; {names}" if caption else names)
+    pieces, own = lay_out(text, classes, f"{between} ", before_names(caption))
     if caption and len(pieces) > text.config.tokens - 2:
         warnings.warn(f"caption and classes make {len(pieces)} tokens; the picture is seen under the first {text.config.tokens - 2} of them")
     ids = text.ids(pieces)
-    spans = find_spans(ids.tolist(), [text.pieces(c) for c in classes])
+    said = ids[:-1][:1 + len(text.pieces(caption or ""))].tolist()          # start and caption
+    spans = [a or b for a, b in zip(find_spans(said, [text.pieces(c) for c in classes]), own)]
     return Lookup(text.states(ids[None]), [span and (0, span) for span in spans])
+
+
+def image_prompts(text, classes: tuple[str, ...], caption: str | None = None) -> Lookup:
+    """As many P as it takes to hold every name, each with the caption and a part of the names."""
+    return join([image_prompt(text, part, caption)
+                 for part in parts(text, classes, before=before_names(caption))])
+
+
+def before_names(caption: str | None) -> str:
+    """What stands before the names in P."""
+    return f"{caption} ; " if caption else ""
 
 
 def class_maps(cross: Tensor, lookup: Lookup) -> Tensor:

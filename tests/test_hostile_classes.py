@@ -40,6 +40,10 @@ def refused(classes, *words):
 @pytest.mark.parametrize("name", FREE, ids=ascii)
 def test_any_text_is_a_name(model, name):
     picture = noise()
+    if not model.text.pieces(name):                      # the tokenizer of transformers 4 drops unassigned signs
+        with pytest.raises(minifaseg.InputError, match="no letter that the model's tokenizer takes"):
+            minifaseg.segment(picture, [name, "dog"], model)
+        return
     result = minifaseg.segment(picture, [name, "dog"], model, flip=False, threshold=0)
     assert result.classes == (name, "dog") and np.isfinite(result.scores).all() and set(np.unique(result.labels)) <= {1, 2}
     page = overlay(picture, result.labels, result.classes)

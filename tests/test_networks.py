@@ -1,9 +1,13 @@
 """Each network equals the field's own implementation on the same random weights."""
 import copy
 import json
+import sys
+import warnings
+from importlib import import_module
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from conftest import relative_error, save_folder, skip_text_in_float64
@@ -198,5 +202,29 @@ def test_devices_and_dtypes_are_refused_early(single):
         load(single, device="cpu", dtype="float16")
     with pytest.raises(InputError, match="dtype"):
         load(single, device="cpu", dtype="int8")
-    with pytest.raises(InputError, match="device"):
-        load(single, device="abacus")
+
+
+# "cuda:99" and those of other makers are known to torch by name, but not to this machine
+@pytest.mark.parametrize("device", ["abacus", "hpu", "meta", "xla", "privateuseone", "ipu", "mkldnn",
+                                    "cuda:99", "cuda:x", "CPU", "", None, torch.device("meta")],
+                         ids=str)
+def test_a_device_that_cannot_compute_is_one_line(device):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError, match="cannot be used here .*; there is: cpu") as e:
+            load("no such file", device=device)
+    assert "\n" not in str(e.value) and len(str(e.value)) < 220
+
+
+@pytest.mark.parametrize("device", ["hpu", "meta", ""])
+@pytest.mark.parametrize("command", ["minifaseg.__main__", "minifaseg.evaluate.command"])
+def test_the_commands_refuse_a_device_in_one_line(command, device, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (40, 30)).save("x.png")
+    things = ["cartoon", "--seeds", "7:8"] if "evaluate" in command else ["x.png", "cat"]
+    with pytest.raises(SystemExit) as e:
+        sys.exit(import_module(command).main([*things, "--device", device]))
+    out, err = capsys.readouterr()
+    assert e.value.code == 1 and out == "" and len(err.splitlines()) == 1
+    assert f"device {device!r} cannot be used here" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]

@@ -17,9 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..attention import Captured, mean_map, walk
-from ..errors import InputError
 from ..hard import as_image, minmax, on_grid, weighted
-from ..prompts import Lookup, clean_classes, find_spans
+from ..prompts import Lookup, check_text, clean_classes, lay_out, refuse_long, template_halves
 from .look import look
 
 
@@ -37,6 +36,9 @@ class DiffSegmenter:
     CONTINUES: ClassVar = True                           # its caption is a text per class, each going on from the template
     LOOK: ClassVar = ("timesteps", "weight", "template", "sample", "seed")        # what `capture` depends on
 
+    def __post_init__(self):
+        template_halves(self.template)                   # raises
+
     @torch.no_grad()
     def capture(self, model, image, classes, caption=None) -> Captured:
         """One view per timestep and class. caption: the continuation, a text or a dict class -> text."""
@@ -47,17 +49,19 @@ class DiffSegmenter:
 
     def prompts(self, text, classes, caption=None) -> Lookup:
         """A prompt per class, its name re-weighted: z' = z_empty + 1.21 (z - z_empty). A continuation that begins with the prompt
-        itself, as BLIP's does, is not said twice."""
+        itself, as BLIP's does, is not said twice. It is cut off behind T tokens; the name must fit."""
         states, spans, empty = [], [], text([""])[0]
+        before, after = template_halves(self.template)
         for g, name in enumerate(classes):
-            prompt = self.template.format(name)
             more = (caption.get(name) if isinstance(caption, dict) else caption) or ""
-            more = more.removeprefix(prompt)
-            ids = text.ids(text.pieces(prompt + more if more[:1] in ("", " ", ",") else f"{prompt}, {more}"))
-            span = find_spans(ids.tolist(), [text.pieces(name)])[0]
+            check_text(more, "the caption")
+            more = more.removeprefix(before + name + after)
+            if more[:1] not in ("", " ", ","):
+                more = f", {more}"
+            pieces, (span,) = lay_out(text, [name], before=before, after=after + more)
             if span is None:
-                raise InputError(f"template {self.template!r} leaves no room for the class {name!r}; it needs one {{}}")
-            z = text.states(ids[None])[0].clone()                               # (T, c)
+                refuse_long(text, name, before)
+            z = text.states(text.ids(pieces)[None])[0].clone()                  # (T, c)
             z[span] = empty[span] + self.weight * (z[span] - empty[span])
             states.append(z)
             spans.append((g, span))

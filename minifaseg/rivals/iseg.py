@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import Captured, mean_map
+from ..attention import QK, Captured, mean_map
 from ..hard import as_image, minmax, on_grid, weighted
-from ..prompts import Lookup, class_maps, clean_classes, find_spans
+from ..prompts import Lookup, class_maps, clean_classes, join, lay_out, parts, template_halves
 from .diffseg import merge, symmetric_kl
 from .look import look
 
@@ -45,37 +45,52 @@ class ISeg:
     threshold: float = (3 - 5 ** 0.5) / 2                # s = (1 - s)^2
     LOOK: ClassVar = ("timestep", "seed", "gamma", "keys_only", "template")        # what `capture` depends on
 
+    def __post_init__(self):
+        template_halves(self.template)                   # raises
+
     @torch.no_grad()
     def capture(self, model, image, classes, caption=None) -> Captured:
-        """One view for all classes. A caption has no place in this method's prompt."""
+        """One view for all classes; a list that one prompt cannot hold is asked in parts, each with a
+        view of its own. A caption has no place in this method's prompt."""
         classes = clean_classes(classes) if classes else ()
-        plain = self.prompt(model.text, classes)
+        plain = self.prompts(model.text, classes)
         loud = Lookup(plain.states.clone(), plain.spans)
-        for _, tokens in plain.spans:
-            loud.states[0, tokens] *= self.gamma
+        for g, tokens in plain.spans:
+            loud.states[g, tokens] *= self.gamma
         record = look(model, image, (plain if self.keys_only else loud).states, [self.timestep], seed=self.seed)
         return Captured(record, model.unet.attention_layers(), image.size, classes, loud)
 
-    def prompt(self, text, classes) -> Lookup:
-        ids = text.ids(text.pieces(self.template.format(" and ".join(classes))) if classes else [])
-        spans = find_spans(ids.tolist(), [text.pieces(c) for c in classes])
-        return Lookup(text.states(ids[None]), [span and (0, span) for span in spans])
+    def prompts(self, text, classes) -> Lookup:
+        """As few prompts as hold all names; without classes the empty one."""
+        if not classes:
+            return Lookup(text([""]), [])
+        before, after = template_halves(self.template)
+        return join([self.prompt(text, part, before, after)
+                     for part in parts(text, classes, " and ", before, after)])
+
+    def prompt(self, text, classes, before, after) -> Lookup:
+        pieces, spans = lay_out(text, classes, " and ", before, after)
+        return Lookup(text.states(text.ids(pieces)[None]), [(0, span) for span in spans])
 
     @torch.no_grad()
     def scores(self, captured: Captured) -> Tensor:
         """(K, h, w) on the finest grid; without classes one map of 0 and 1 per segment."""
         *_, full = captured.grids
-        P = self.propagator(captured)                                           # (N, N)
         if not captured.classes:
-            return merge(torch.linalg.matrix_power(P, max(1, self.iterations)), full, (self.merge_tau,) * 3)
-        x = self.first(captured, full)                                          # (N, K)
-        x = x - x.min(0).values
-        x = x / x.sum(0).clamp_min(1e-20)
-        for _ in range(self.iterations):
-            y = P @ x
-            y = y - y.min(0).values
-            x = y / y.sum(0).clamp_min(1e-20)
-        return as_image(minmax(x[None]), full)[0]
+            P = torch.linalg.matrix_power(self.propagator(captured), max(1, self.iterations))
+            return merge(P, full, (self.merge_tau,) * 3)
+        maps = []
+        for view in views(captured):
+            P = self.propagator(view)                                           # (N, N)
+            x = self.first(view, full)                                          # (N, K)
+            x = x - x.min(0).values
+            x = x / x.sum(0).clamp_min(1e-20)
+            for _ in range(self.iterations):
+                y = P @ x
+                y = y - y.min(0).values
+                x = y / y.sum(0).clamp_min(1e-20)
+            maps.append(as_image(minmax(x[None]), full)[0])
+        return torch.cat(maps)
 
     def first(self, captured, full) -> Tensor:
         """Cross-attention of all tokens at two levels (N, T), clustered if asked to, then the mean over each class's tokens (N, K)."""
@@ -92,6 +107,20 @@ class ISeg:
         """P (N, N), rows sum to 1."""
         layers = list(captured.at(captured.grids[-1], "attn1").values())
         return reduce_entropy(mean_map([layers[i] for i in self.layers] or layers)[0], self.lam)
+
+
+def views(captured: Captured) -> list[Captured]:
+    """Each prompt's view with its own classes, as if they were all that was asked for."""
+    states, spans = captured.lookup
+    out = []
+    for g in range(len(states)):
+        record = {path: QK(q[g:g + 1], k[g:g + 1], grid)
+                  for path, (q, k, grid) in captured.record.items()}
+        own = [i for i, (prompt, _) in enumerate(spans) if prompt == g]
+        lookup = Lookup(states[g:g + 1], [(0, spans[i][1]) for i in own])
+        classes = tuple(captured.classes[i] for i in own)
+        out.append(Captured(record, captured.layers, captured.size, classes, lookup))
+    return out
 
 
 def reduce_entropy(A: Tensor, lam: float) -> Tensor:
