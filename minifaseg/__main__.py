@@ -5,7 +5,6 @@ which files will be written and whether one would be lost. After that, a bad pic
 """
 import argparse
 import gc
-import glob
 import json
 import os
 import sys
@@ -20,7 +19,9 @@ from tqdm import tqdm
 
 import minifaseg
 
-from .errors import InputError, WeightsError, shown
+from .arguments import same, sort_out
+from .errors import InputError, UsageError, WeightsError, shown
+from .formats import SUFFIXES
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130                             # exit codes
 
@@ -30,10 +31,6 @@ one argument: "hot dog, teddy bear". Where a folder is called cat, write "cat " 
 
 x.jpg becomes x_mask.png (pixel = place of the class in your list, 0 = background; the colours are only a palette) and
 x_overlay.png (to look at), beside it or under -o."""
-
-
-class UsageError(InputError):
-    """Wrong for every picture."""
 
 
 class Job(NamedTuple):
@@ -80,49 +77,8 @@ def chosen(args, *names):
 
 # What is asked for
 
-def pictures(argument: str) -> list[str] | None:
-    """The pictures that an argument names, or None for a class name."""
-    from .images import SUFFIXES
-    is_picture = argument.lower().endswith(SUFFIXES)
-    if argument == "-" or os.path.isfile(argument):                         # os.path: pathlib raises on very long names
-        return [argument]
-    if os.path.isdir(argument):
-        found = [str(path) for path in Path(argument).iterdir() if path.suffix.lower() in SUFFIXES]
-    elif glob.has_magic(argument):
-        found = glob.glob(argument, recursive=True)
-    else:
-        return [argument] if is_picture or os.path.exists(argument) else None
-    found = sorted(f for f in found if os.path.isfile(f) and not f.endswith(("_mask.png", "_overlay.png"))
-                   and not os.path.basename(f).startswith("._"))
-    if os.path.isdir(argument) and not found:
-        raise UsageError(f'{argument}: a folder without pictures; if you mean the class, write it with a blank: "{argument} "')
-    if is_picture and not found:
-        raise UsageError(f"{argument}: no picture matches; check the pattern")
-    return found or None
-
-
-def sort_out(arguments, nameless=False) -> tuple[list[str], tuple[str, ...]]:
-    """Arguments -> pictures (each once, in order) and class names; with `nameless` there may be none of those."""
-    images, names = {}, []
-    for argument in arguments:
-        found = pictures(argument)
-        if found is None and images:
-            names += argument.split(",")
-        else:
-            images |= {same(image): image for image in found or [argument]}
-    if not names and nameless and all(map(pictures, arguments)):
-        return list(images.values()), ()
-    if not names:
-        raise UsageError("no class names; put them after the pictures: python -m minifaseg image.jpg cat dog grass")
-    try:
-        return list(images.values()), minifaseg.clean_classes(names)
-    except InputError as e:
-        raise UsageError(str(e)) from e
-
-
 def plan(images, args) -> list[Job]:
     """Decides every file name; refuses before anything runs if a file would be lost."""
-    from .images import SUFFIXES
     out, one = args.output, len(images) == 1
     if out == "-":
         if not one or args.json or args.scores:
@@ -150,11 +106,6 @@ def plan(images, args) -> list[Job]:
     return [job for job in jobs if not (args.resume and set(job.files()) <= set(there))]
 
 
-def same(path):
-    """Equal for two names of one file."""
-    return os.path.normcase(os.path.realpath(path)) if path != "-" else path
-
-
 # Doing it
 
 def run(args) -> int:
@@ -174,7 +125,7 @@ def run(args) -> int:
         hint = "; for photographs get Stable Diffusion 1.5: python weights.py download" if model.is_cartoon else ""
         tell(f"weights: {model.source}, on {model.device}{hint}", sys.stderr)
     args.batch = getattr(args, "batch", 8 if model and model.device.type != "cpu" else 1)
-    from .images import pixel_limit
+    from .pictures import pixel_limit
     with pixel_limit(getattr(args, "max_pixels", None)), tqdm(total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True) as bar:
         for job, image, result, seconds in outcomes(jobs, classes, model, args):            # disable=None: a bar only on a terminal
             try:
@@ -197,7 +148,7 @@ def outcomes(jobs, classes, model, args):
 
     args.batch pictures are seen together. A batch that fails is tried again in halves, and where memory ran out they stay that small.
     """
-    from .images import ahead, decode
+    from .pictures import ahead, decode
     opened = ahead(lambda job: decode(sys.stdin.buffer if job.image == "-" else job.image), jobs, args.batch)
     waiting, size = [], args.batch
     while waiting := waiting or list(islice(opened, args.batch)):

@@ -13,6 +13,10 @@ class InputError(ValueError):
         super().__init__(shown(text))
 
 
+class UsageError(InputError):
+    """Wrong for every picture: the command line exits with 2."""
+
+
 class OutputError(InputError):
     """A result that cannot be written: no room, no permission."""
 

@@ -44,8 +44,9 @@ import weights
 from minifaseg import names
 from minifaseg.checkpoint import PREFIX, Checkpoint
 from minifaseg.errors import InputError
+from minifaseg.formats import FORMATS
 from minifaseg.hub import FOLDER
-from minifaseg.images import FORMATS, open_image
+from minifaseg.pictures import open_image
 from minifaseg.text import Text, TextConfig
 from minifaseg.unet import UNet, UNetConfig
 from minifaseg.vae import VAE, VAEConfig

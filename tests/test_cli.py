@@ -4,8 +4,10 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,13 @@ from safetensors.torch import save_file
 
 import minifaseg
 from minifaseg.__main__ import main
+from minifaseg.arguments import sort_out
 from minifaseg.cartoon.painter import paint
 from minifaseg.evaluate.command import main as evaluate
+from minifaseg.formats import FORMATS, HEAD, format_of
 from minifaseg.hub import CARTOON as CARTOON_FILE
-from minifaseg.images import PALETTE, ahead
+from minifaseg.images import PALETTE
+from minifaseg.pictures import ahead
 
 SCENE = paint(7)
 CLASSES = list(SCENE.classes)
@@ -156,6 +161,119 @@ def test_folders_and_patterns(run):
     assert code == 0 and images_of(out) == [os.path.join("photos", n) for n in ("a.JPG", "b.png", "c.png", "d.png", "e.png")]
     code, out, err = run("photos/[bd].png", "x.png", "./x.png", "--json", "wall", "cow", "-o", "out2")
     assert code == 0 and len(images_of(out)) == 3 and images_of(out)[:2] == ["photos/b.png", "photos/d.png"]    # x.png once
+
+
+def save_as(path, format):
+    """The scene in any format, whatever the path ends in; False where this Pillow lacks it."""
+    Image.init()
+    if format in Image.SAVE:
+        SCENE.image.save(path, format)
+    return format in Image.SAVE
+
+
+def test_a_folder_gives_every_kind_of_picture_that_a_name_gives():
+    """By the end of the name, however written, and by content where that does not tell."""
+    os.mkdir("photos")
+    made = []
+    for format, suffixes in FORMATS.items():
+        for suffix in (*suffixes, suffixes[0].upper(), ".unheard-of", ""):
+            path = os.path.join("photos", f"{format}{len(made)}{suffix}")
+            made += [path] * save_as(path, format)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")                   # nothing is passed over
+        assert sort_out(["photos", "cat"]) == (sorted(made), ("cat",))
+        assert sort_out(["photos/*", "cat"]) == (sorted(made), ("cat",))
+    assert len(made) > 30 and all(sort_out([path, "cat"])[0] == [path] for path in made)
+
+
+def test_a_folder_of_one_kind(run):
+    os.mkdir("photos")
+    SCENE.image.save("photos/a.jfif", "JPEG")
+    code, out, err = run("photos", "wall")
+    assert code == 0 and "photos/a_mask.png" in files() and len(err.splitlines()) == 1
+
+
+def test_what_is_passed_over_is_counted_in_one_line(run):
+    os.makedirs("photos/deeper")
+    for name in ("b.png", "b_mask.png", "b_overlay.png", "._b.png", ".unfinished.part"):
+        SCENE.image.save(f"photos/{name}", "PNG")
+    SCENE.image.save("photos/raw.NEF", "TIFF")           # a camera's raw file begins like a TIFF
+    for name, data in (("notes.txt", b"notes"), ("a.heic", b""), ("c.heic", b""), ("empty", b""),
+                       ("README", b"P1 is no bitmap"), ("BMW", b"BM is a car")):
+        Path("photos", name).write_bytes(data)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo("photos/pipe")
+        os.symlink("gone", "photos/link.png")
+    code, out, err = run("photos", "wall", "--force")
+    line, = [line for line in err.splitlines() if "passed over" in line]
+    assert code == 0 and line.startswith("minifaseg: photos: 1 taken as pictures, ")
+    for words in (".heic (2)", ".txt (1)", ".nef (1)", "folder (1)", "without suffix (3)",
+                  "hidden (2)", "result of an earlier run (2)"):
+        assert words in line
+    if hasattr(os, "mkfifo"):
+        assert "pipe or device (1)" in line and "link to nothing (1)" in line
+        assert "14 passed over:" in line
+    code, out, err = run("photos/*.heic", "wall")
+    assert code == 2 and "no picture matches (.heic (2))" in err
+    os.remove("photos/b.png")
+    code, out, err = run("photos", "wall")
+    assert code == 2 and len(err.splitlines()) == 1
+    assert "a folder without pictures (" in err and ".heic (2)" in err
+
+
+@pytest.mark.filterwarnings("ignore:IM image format")
+def test_no_content_of_a_folder_becomes_a_bad_picture_by_chance():
+    """First bytes that many a text has are not enough: BM, P1 and four small numbers."""
+    for start in (b"BMW drives", b"P1 is first", b"P6\tand more", b"\0\0\1\0\0\0", b"II are two",
+                  b"RIFF....WAVE", b"\xff\xd8", b"ftypavif"):
+        assert format_of(start + bytes(100)) is None
+    Image.init()
+    for format in FORMATS:
+        if format in Image.SAVE:
+            data = io.BytesIO()
+            SCENE.image.save(data, format)
+            assert format_of(data.getvalue()[:HEAD]) == format
+    for format in sorted(set(Image.SAVE) - set(FORMATS) - {"MPO"}):
+        data = io.BytesIO()
+        try:
+            SCENE.image.save(data, format)
+        except (OSError, ValueError):                    # no RGB, or no writer in Pillow alone
+            continue
+        assert format_of(data.getvalue()[:HEAD]) is None, format
+
+
+@pytest.mark.parametrize("path", [
+    "photo.avif", "photo.AVIF", "photo.jfif", "IMG_1.HEIC", "raw.nef", "drawing.svg", "page.html",
+    "photos/one", "./one", "../one", "/nowhere/one", "photos/", "~/one"])
+def test_a_path_that_does_not_exist_is_no_class(run, path):
+    if path == "photos/one":
+        os.mkdir("photos")
+    assert sort_out(["x.png", path, "wall"]) == (["x.png", path], ("wall",))
+    code, out, err = run("x.png", path, "wall", "--json")
+    assert code == 1 and f"{path}: no such file" in err
+    assert [c["name"] for c in json.loads(out)["classes"]] == ["wall"]
+    assert sort_out(["x.png", path + " "])[1] == (path,)                    # a blank makes a class
+
+
+def test_a_picture_within_a_list_of_names(run):
+    code, out, err = run("x.png", "photo.avif, wall")
+    assert code == 2 and "photo.avif ends like a file, but stands among class names" in err
+
+
+@pytest.mark.parametrize("name", ["St. Bernard", "E.coli", "node.js", "bed/sofa", "Dr. Pepper",
+                                  "a.k.a", "7.62 mm", "what?", "wall-other"])
+def test_names_that_only_look_a_little_like_a_path(name):
+    assert sort_out(["x.png", "wall", name]) == (["x.png"], ("wall", name))
+
+
+def test_a_folder_that_cannot_be_read(run, monkeypatch):
+    def listdir(folder):
+        raise PermissionError(13, "Permission denied")
+    os.mkdir("photos")
+    with monkeypatch.context() as m:                     # root may read everything
+        m.setattr(os, "listdir", listdir)
+        code, out, err = run("photos", "wall")
+    assert code == 2 and "photos: cannot be read (Permission denied)" in err
 
 
 def test_classes_with_commas_blanks_and_in_between(run):
@@ -360,6 +478,28 @@ def many(n):
     os.mkdir("photos")
     for i in range(n):
         SCENE.image.save(f"photos/{i:02}.png")
+
+
+def test_damaged_pictures_cost_one_line_each():
+    """Neither libtiff nor Pillow's log adds lines of its own, between ours or inside them."""
+    os.mkdir("photos")
+    for i, compression in enumerate(["tiff_lzw", "tiff_adobe_deflate", "packbits", "lzma", "jpeg"]):
+        SCENE.image.save(f"photos/{i}.tif", compression=compression)
+        data = bytearray(Path(f"photos/{i}.tif").read_bytes())
+        data[300:2000] = bytes(1700)
+        Path(f"photos/{i}.tif").write_bytes(data)
+    SCENE.image.save("photos/5.tif", tiffinfo={277: 99})
+    data = bytearray(Path("photos/5.tif").read_bytes())
+    at = data.index(struct.pack("<HHI", 277, 3, 1)) + 8
+    data[at:at + 2] = struct.pack("<H", 99)              # samples a pixel: Pillow logs an error
+    Path("photos/5.tif").write_bytes(data)
+    job = process(*CARTOON, "photos", "wall")
+    out, err = job.communicate(timeout=120)
+    lines = err.decode().splitlines()
+    assert job.returncode == 1 and lines[0].startswith("weights:"), lines
+    assert all(line.startswith("minifaseg: ") for line in lines[1:]) and len(lines) <= 8, lines
+    assert any("photos/5.tif: a kind of TIFF" in line for line in lines)
+    assert any("photos/0.tif: damaged TIFF" in line for line in lines)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -20,9 +20,11 @@ import pytest
 from PIL import Image
 
 import minifaseg
-from minifaseg import images
+from minifaseg import pictures
 from minifaseg.errors import shown
-from minifaseg.images import FORMATS, open_image, to_rgb
+from minifaseg.formats import FORMATS
+from minifaseg.pictures import open_image
+from minifaseg.pixels import to_rgb
 from test_cli import ENV, SCENE, files, here, load_once, run                # noqa: F401 (here and run are fixtures)
 from test_images import noise, refused
 
@@ -91,7 +93,7 @@ def test_bombs_are_refused_before_they_take_memory(tmp_path, bomb):
     make, words = BOMBS[bomb]
     (tmp_path / "bomb").write_bytes(make())
     assert (tmp_path / "bomb").stat().st_size < 4 << 20
-    code = "import resource, sys\nfrom minifaseg.images import open_image\npeak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n" \
+    code = "import resource, sys\nfrom minifaseg.pictures import open_image\npeak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n" \
            "before = peak()\ntry: open_image(sys.argv[1])\nexcept ValueError as e: print(e)\nprint(peak() - before)"
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "bomb"], env=ENV, capture_output=True, text=True, check=True)
     line, growth = done.stdout.splitlines()
@@ -163,6 +165,24 @@ def test_a_transparent_grey_of_16_bits_is_white():
     assert np.asarray(open_image(data))[0].tolist() == [[255] * 3, [39] * 3]
 
 
+@pytest.mark.parametrize("bits, row, key, right", [
+    (1, 0b01000000, 1, [0, 255]), (2, 0b00011011, 1, [0, 255, 170, 255]),
+    (4, 0x56, 5, [255, 102]), (8, 77, 77, [255])])
+def test_a_transparent_grey_of_few_bits_is_white(bits, row, key, right):
+    transparent = chunk(b"tRNS", struct.pack(">H", key))
+    data = png(len(right), 1, bits, transparent, data=zlib.compress(bytes([0, row])))
+    assert np.asarray(open_image(data))[0, :, 1].tolist() == right
+
+
+def test_a_transparent_colour_of_16_bits_is_white():
+    pixels = struct.pack(">B6H", 0, 10000, 20000, 30000, 40000, 20000, 30000)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0))
+    key = chunk(b"tRNS", struct.pack(">3H", 10000, 20000, 30000))
+    pixels = chunk(b"IDAT", zlib.compress(pixels))
+    data = b"\x89PNG\r\n\x1a\n" + header + key + pixels + chunk(b"IEND", b"")
+    assert np.asarray(open_image(data))[0].tolist() == [[255] * 3, [156, 78, 117]]
+
+
 @pytest.mark.parametrize("format", KNOWN)
 def test_the_suffix_does_not_matter(tmp_path, format):
     for name in ("x.png", "x.jpg", "x"):
@@ -196,7 +216,7 @@ def test_no_program_is_started(tmp_path, wrap):
     (tmp_path / "gs").write_text(f"#!/bin/sh\necho started >> {tmp_path / 'trace'}\n")
     (tmp_path / "gs").chmod(0o755)
     (tmp_path / "x.jpg").write_bytes(wrap(encoded(Image.new("L", (16, 16)), "EPS")))
-    for opens, words in (("minifaseg.images import open_image", "not a picture"), ("PIL.Image import open", "")):
+    for opens, words in (("minifaseg.pictures import open_image", "not a picture"), ("PIL.Image import open", "")):
         done = subprocess.run([sys.executable, "-c", f"from {opens} as f; f('x.jpg').load()"], cwd=tmp_path, text=True, capture_output=True,
                               env=ENV | {"PATH": f"{tmp_path}:{ENV['PATH']}"})
         assert done.returncode == 1 and words in done.stderr
@@ -326,7 +346,7 @@ def test_a_pipe_in_a_folder_is_passed_over(run):
 
 @posix
 def test_a_pipe_without_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "MAX_BYTES", 4 << 20)
+    monkeypatch.setattr(pictures, "MAX_BYTES", 4 << 20)
     os.mkfifo(tmp_path / "pipe.png")
     thread, stopped = feed(tmp_path / "pipe.png", iter(lambda: bytes(1 << 16), None))
     refused(tmp_path / "pipe.png", "more than 4 MiB")

@@ -1,5 +1,6 @@
 """Pictures as they come from phones, browsers and scanners; masks that keep their ids; files that are whole or absent."""
 import errno
+import io
 import os
 import shutil
 import struct
@@ -9,11 +10,13 @@ import warnings
 import zlib
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
 from minifaseg.errors import InputError
-from minifaseg.images import PALETTE, mask_image, open_image, overlay, write, write_png
+from minifaseg.images import PALETTE, mask_image, overlay, write, write_png
+from minifaseg.pictures import open_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -65,6 +68,111 @@ def test_16_bits_are_scaled_not_clipped(tmp_path, suffix, kind):
     values = np.array([[0, 257, 10000, 32896, 65535]])
     Image.fromarray(values.astype(kind)).save(tmp_path / f"x.{suffix}")
     assert np.asarray(open_image(tmp_path / f"x.{suffix}"))[0, :, 1].tolist() == [0, 1, 39, 128, 255]
+
+
+def tiff(values, kind, **tags):
+    """A TIFF by the specification: values (H, W) or (H, W, C) as `kind`, say ">u2".
+
+    t254=1 sets the tag 254, of one number.
+    """
+    order = "<" if kind[0] == "<" else ">"
+    values = np.asarray(values)
+    height, width, channels = (*values.shape, 1)[:3]
+    pixels = values.astype(kind).tobytes()
+    bits = np.dtype(kind).itemsize * 8
+    numbers = {256: width, 257: height, 258: bits, 259: 1, 262: 1 if channels == 1 else 2, 273: 8,
+               277: channels, 278: height, 279: len(pixels), 339: {"u": 1, "i": 2, "f": 3}[kind[1]]}
+    numbers |= {int(name[1:]): number for name, number in tags.items()}
+    entries = [struct.pack(order + "HHII", tag, 4, 1, numbers[tag]) for tag in sorted(numbers)]
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8 + len(pixels))
+    return head + pixels + struct.pack(order + "H", len(numbers)) + b"".join(entries) + bytes(4)
+
+
+def grey(data):
+    picture = np.asarray(open_image(data))
+    assert (picture == picture[..., :1]).all()
+    return picture[0, :, 0].tolist()
+
+
+@pytest.mark.parametrize("kind, white", [
+    ("<u1", 255), ("<u2", 65535), (">u2", 65535), ("<i2", 32767), (">i2", 32767), ("<i1", 127),
+    ("<u4", 65535), ("<i4", 65535), (">i4", 65535), ("<u4", 255), ("<i4", 255)])
+def test_the_largest_value_of_the_type_is_white(kind, white):
+    """Of 32 bits hardly a file uses that many: values that fit 8 or 16 bits are such."""
+    values = np.linspace(0, white, 40).round()
+    assert grey(tiff([values], kind)) == np.rint(values * 255 / white).tolist()
+
+
+@pytest.mark.parametrize("kind", ["<u1", "<u2"])
+def test_where_0_is_white(kind):
+    white = np.iinfo(kind).max
+    assert grey(tiff([[0, white // 5, white]], kind, t262=0)) == [255, 204, 0]
+
+
+def test_12_bits_packed():
+    """Two numbers in three bytes."""
+    values = [0, 4095, 2048, 1000]
+    packed = bytes.fromhex("".join(f"{v:03x}" for v in values))
+    data = tiff([list(packed)], "<u1", t256=4, t258=12)
+    assert grey(data) == [0, 255, 128, 62]
+
+
+@pytest.mark.parametrize("kind", ["<u4", "<i4", ">i4"])
+def test_32_bits_in_full_range_are_refused(kind):
+    values = np.linspace(0, np.iinfo(kind).max, 50, dtype=kind)
+    refused(tiff([values], kind), "32-bit pixels", str(np.iinfo(kind).max), "which value is white")
+    refused(tiff([[0, 65536]], kind), "65536")
+
+
+@pytest.mark.parametrize("kind", ["<i1", "<i2", ">i2", "<i4", ">i4"])
+def test_negative_pixels_are_refused(kind):
+    refused(tiff([[0, 100, -5]], kind), "down to -5", "which value is black")
+
+
+@pytest.mark.parametrize("kind", ["<u1", "<u2", ">u2"])
+def test_16_bit_colours_in_one_plane_or_three(kind):
+    ramp = np.linspace(0, np.iinfo(kind).max, 9).round()
+    colours = np.stack([ramp, ramp[::-1], ramp], -1)[None]                  # (1, 9, 3)
+    right = np.floor(colours * 255 / np.iinfo(kind).max)
+    assert np.abs(np.asarray(open_image(tiff(colours, kind)), int) - right).max() <= 1
+    assert (np.asarray(open_image(tiff(colours, kind)))[0, [0, -1]] == right[0, [0, -1]]).all()
+    planes = np.asarray(colours).transpose(2, 0, 1).reshape(1, 27)
+    bits = np.dtype(kind).itemsize * 8
+    data = planar(planes, kind, 9)
+    if bits == 16:
+        refused(data, "separate planes")                 # Pillow reads other pixels than there are
+    else:
+        assert (np.asarray(open_image(data)) == right).all()
+
+
+def planar(planes, kind, width):
+    """(1, 3 * width) -> a TIFF of one row, whose three planes are strips of their own."""
+    data = bytearray(tiff(planes, kind, t256=width, t262=2, t277=3, t284=2))
+    order = "<" if kind[0] == "<" else ">"
+    length = width * np.dtype(kind).itemsize
+    at, = struct.unpack(order + "I", data[4:8])
+    n, = struct.unpack(order + "H", data[at:at + 2])
+    for entry in range(at + 2, at + 2 + 12 * n, 12):
+        tag, = struct.unpack(order + "H", data[entry:entry + 2])
+        lists = {273: [8, 8 + length, 8 + 2 * length], 279: [length] * 3}
+        if tag in lists:                                 # three numbers stand behind the end
+            data[entry + 4:entry + 12] = struct.pack(order + "II", 3, len(data))
+            data += struct.pack(order + "III", *lists[tag])
+    return bytes(data)
+
+
+@pytest.mark.parametrize("maxval", [1, 3, 15, 100, 255, 256, 1023, 4095, 65535])
+def test_every_maxval_of_a_pgm_is_white(maxval):
+    values = [0, maxval // 3, maxval]
+    right = [v * 255 / maxval for v in values]
+    body = struct.pack(">3H", *values) if maxval > 255 else bytes(values)
+    for data in (b"P5 3 1 %d\n" % maxval + body, b"P2 3 1 %d\n%d %d %d\n" % (maxval, *values)):
+        assert np.abs(np.array(grey(data)) - right).max() <= 0.51
+
+
+def test_a_thumbnail_is_not_the_picture():
+    """The raw files of most cameras are TIFFs that begin with one."""
+    refused(tiff(np.zeros((12, 16, 3)), "<u1", t254=1), "thumbnail of 16 x 12", "export")
 
 
 def test_floating_point_pictures_are_refused(tmp_path):
@@ -136,11 +244,90 @@ def test_what_is_not_a_picture(tmp_path):
                              ("notes.png", b"just some notes", "not a picture"), ("empty.jpg", b"", "0 bytes")):
         (tmp_path / name).write_bytes(data)
         refused(tmp_path / name, word)
+    svg = b'<?xml version="1.0"?>\n<!-- drawn -->\n<svg xmlns="http://www.w3.org/2000/svg"/>'
+    for data, word in ((svg, "an SVG drawing"), (svg[svg.index(b"<svg"):], "an SVG drawing"),
+                       (b"<?xml version='1.0'?><Error/>", "XML"), (b"%PDF-1.7", "PDF"),
+                       (b"<!doctype html><svg></svg>", "web page"), (b'{"message": "no"}', "JSON"),
+                       (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC"),
+                       (b"\0\0\0\x14ftypisom" + bytes(9), "a film"), (b"PK\3\4", "ZIP")):
+        assert "damaged" not in refused(data, word, "not a picture")
     refused(b"", "0 bytes")
     refused(b"\xff\xd8\xff no picture at all", "picture")
     refused(tmp_path, "folder")
     refused(tmp_path / "nowhere.jpg", "no such file")
     refused(str(tmp_path / ("x" * 300 + ".jpg")), "cannot be read")
+
+
+def bmp(bits, compression, pixels, size=40, masks=b""):
+    """A BMP of 2 x 2 pixels by the specification; size is that of its header."""
+    numbers = size, 2, 2, 1, bits, compression, len(pixels), 0, 0, 0, 0
+    header = struct.pack("<IiiHHIIiiII", *numbers) + bytes(max(0, size - 40))
+    start = 14 + len(header) + len(masks)
+    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + header + masks + pixels
+
+
+# What this Pillow does not read, though the file is whole: BMP of 2 and 64 bits, of odd bit fields,
+# of OS/2's Huffman and RLE24 compressions, JPEG inside; TIFF of half, double and several wide
+# channels, of 64 and 10 bits, packed by LERC or JPEG XL.
+UNSUPPORTED = {
+    "bmp 2": bmp(2, 0, bytes(24)), "bmp 64": bmp(64, 0, bytes(32)),
+    "bmp fields": bmp(16, 3, bytes(8), masks=struct.pack("<III", 0xF00, 0xF0, 0xF)),
+    "bmp huffman": bmp(1, 3, bytes(8), size=64), "bmp rle24": bmp(24, 4, bytes(8), size=64),
+    "bmp jpeg": bmp(0, 4, b"\xff\xd8\xff"), "bmp os/2": bmp(24, 0, bytes(16), size=16),
+    "tiff f2": tiff([[0, 1]], "<f2"), "tiff f8": tiff([[0, 1]], "<f8"),
+    "tiff u8": tiff([[0, 1]], ">u8"), "tiff u4": tiff([[0, 1]], ">u4"),
+    "tiff rgb f4": tiff(np.zeros((2, 2, 3)), "<f4"),
+    "tiff rgb u4": tiff(np.zeros((2, 2, 3)), "<u4"),
+    "tiff 10": tiff([[0, 1]], "<u2", t258=10), "tiff lerc": tiff([[0, 1]], "<u1", t259=34887),
+    "tiff jxl": tiff([[0, 1]], "<u1", t259=50002),
+    "tiff 5 channels": tiff(np.zeros((2, 2, 5)), "<u1", t262=1),
+    "bigtiff": b"MM\0+\0\x08\0\0" + struct.pack(">QQ", 16, 0) + bytes(20)}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_a_kind_that_is_not_supported_is_not_called_damaged(name):
+    kind = "BMP" if name.startswith("bmp") else "TIFF"
+    text = refused(UNSUPPORTED[name], f"a kind of {kind} that is not supported", "8-bit PNG")
+    assert "damaged" not in text and "unknown" not in text
+
+
+@pytest.mark.parametrize("format", ["AVIF", "JPEG2000", "WEBP"])
+def test_a_kind_that_this_pillow_cannot_read_is_named(monkeypatch, format):
+    """Pillow before 11.3 has no AVIF, and a build may lack any of these libraries."""
+    Image.init()
+    if format not in Image.SAVE:
+        data = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf" + bytes(100)
+    else:
+        data = io.BytesIO()
+        noise().save(data, format)
+        data = data.getvalue()
+        open_image(data)
+        monkeypatch.delitem(Image.OPEN, format)
+    text = refused(data, f"{format}, which this Pillow ({PIL.__version__}) cannot read",
+                   "pip install -U pillow", "convert it")
+    assert "damaged" not in text
+
+
+def test_libtiff_prints_nothing(capfd):
+    """It would print lines of its own for each of these."""
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "group4"):
+        data = io.BytesIO()
+        picture = noise().convert("1" if compression == "group4" else "RGB")
+        picture.save(data, "TIFF", compression=compression)
+        data = bytearray(data.getvalue())
+        middle = len(data) // 2
+        data[middle:middle + 40] = bytes(range(7, 47))
+        if compression == "group4":                      # is shown as far as it goes, as viewers do
+            with pytest.warns(UserWarning, match="damaged, parts of the picture may be wrong"):
+                assert open_image(bytes(data)).size == (64, 48)
+        else:
+            refused(bytes(data), "damaged TIFF picture")
+    assert capfd.readouterr() == ("", "")
+    whole = io.BytesIO()
+    noise().convert("1").save(whole, "TIFF", compression="group4")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        open_image(whole.getvalue())
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")

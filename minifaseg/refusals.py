@@ -1,0 +1,98 @@
+"""Why a file did not become a picture: another kind of file, a kind not supported, or damage."""
+import io
+
+import PIL
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError, features
+
+from .formats import FORMATS, HEAD, format_of, other_kind
+from .pixels import BITS, COMPRESSION, SAMPLE_FORMAT
+
+def readable() -> list[str]:
+    """Those of FORMATS that this Pillow decodes: an older one, or one built without a library,
+    lacks some."""
+    Image.init()
+    known = [format for format in FORMATS if format in Image.OPEN]
+    return [format for format in known if format not in CODECS or features.check(CODECS[format])]
+
+
+CODECS = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp", "JPEG": "jpg", "PNG": "zlib"}
+
+
+def refusal(data: bytes, error: Exception) -> str:
+    """Says, in one line, what the file is and what to do; `error` is what Pillow raised at it."""
+    kind = format_of(data[:HEAD])
+    if kind is None:
+        return not_a_picture(data)
+    if kind not in readable():
+        return (f"{kind}, which this Pillow ({PIL.__version__}) cannot read; "
+                "pip install -U pillow, or convert it to JPEG or PNG")
+    opened = not isinstance(error, UnidentifiedImageError)
+    if not opened:
+        error = reason(kind, data) or error
+    words = " ".join(str(error).split())
+    if any(word in words.lower() for word in UNSUPPORTED):
+        return unsupported(kind, words)
+    pixels = tiff_pixels(data) if kind == "TIFF" else None
+    if pixels and not opened:                            # whole tags, but pixels Pillow knows not
+        return unsupported(kind, pixels)
+    if pixels and not pixels.endswith(USUAL):
+        return (f"damaged, or a kind of TIFF that this Pillow cannot read ({pixels}); "
+                "convert it to 8-bit PNG, or copy it again")
+    return f"damaged {kind} picture ({words}); copy or download it again, or convert it to PNG"
+
+
+# How Pillow words it. A damaged header may say the same; it is, then, what the file says.
+UNSUPPORTED = ("unsupported", "not supported", "yet supported", "cannot handle", "not available")
+
+# Compressions of TIFF that every libtiff has; others depend on how it was built.
+USUAL = ("raw", "packbits", "lzw", "deflate", "group3", "group4", "ccitt", "jpeg")
+
+
+def unsupported(kind, words):
+    return f"a kind of {kind} that is not supported ({words}); convert it to 8-bit PNG"
+
+
+def not_a_picture(data: bytes) -> str:
+    what = other_kind(data[:2000])
+    if what in ("a web page", "a git-lfs pointer", "a JSON text"):
+        return f"{what}, not a picture; download the picture itself"
+    known = f"not a picture of a known format ({', '.join(readable())})"
+    if what:
+        return f"{what}, {known}; convert it to JPEG or PNG"
+    return f"{known}, or badly damaged; convert it to JPEG or PNG, or download it again"
+
+
+def reason(kind: str, data: bytes) -> Exception | None:
+    """What Image.open keeps to itself when Pillow's reader of this kind does not know the file."""
+    try:
+        Image.OPEN[kind][0](io.BytesIO(data), "").close()
+        return None
+    except Exception as e:
+        return e
+
+
+def tiff_pixels(data: bytes) -> str | None:
+    """What the tags of a TIFF say of its pixels: "32+32+32 bits, unsigned, raw".
+
+    None if they are damaged.
+    """
+    if data.startswith(b"MM\0+"):
+        return "BigTIFF, big-endian"                     # Pillow meets no tags in it
+    file = io.BytesIO(data)
+    head = file.read(8)
+    if 43 in head[2:4]:                                  # BigTIFF
+        head += file.read(8)
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(head)
+        file.seek(tags.next)
+        tags.load(file)
+        if not tags[256] * tags[257]:                    # width and height
+            return None
+        bits = "+".join(str(b) for b in tags.get(BITS, (1,))[:8])
+        sample_format = tags.get(SAMPLE_FORMAT, (1,))[0]
+        numbers = {2: "signed", 3: "floating-point"}.get(sample_format, "unsigned")
+        number = tags.get(COMPRESSION, 1)
+        packing = TiffImagePlugin.COMPRESSION_INFO.get(number, f"compression {number}")
+        return f"{bits} bits, {numbers}, {packing}"
+    except Exception:                                    # SyntaxError, KeyError, struct.error, ...
+        return None
