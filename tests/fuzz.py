@@ -43,6 +43,7 @@ from PIL import Image
 import weights
 from minifaseg import names
 from minifaseg.checkpoint import PREFIX, Checkpoint
+from minifaseg.convert import folder_configs
 from minifaseg.errors import InputError
 from minifaseg.hub import FOLDER
 from minifaseg.images import FORMATS, open_image
@@ -201,7 +202,7 @@ def good_checkpoints():
     theirs = {"unet": lambda k: names.rename(k, names.unet_table(1, [True, False])), "vae": lambda k: names.rename(k, names.vae_table(2, 1)),
               "text": lambda k: "text_model." + k}
     folder = {f"{FOLDER[p]}.safetensors": {theirs[p](k): v for k, v in header.items()} for p, header in headers.items()}
-    folder |= weights.folder_configs(unet, vae, text) | {"minifaseg.json": {"words": ["a", "ab"], "side": 16}, "tokenizer/vocab.json": vocab,
+    folder |= folder_configs(unet, vae, text) | {"minifaseg.json": {"words": ["a", "ab"], "side": 16}, "tokenizer/vocab.json": vocab,
               "tokenizer/tokenizer_config.json": {"tokenizer_class": "CLIPTokenizer", "model_max_length": 8}, "tokenizer/merges.txt": merges}
     return json.dumps([{"one.safetensors": single}, folder])
 
