@@ -2,7 +2,7 @@
 
     python weights.py download --half                               into the Hugging Face cache, where `--weights auto` finds it
     python weights.py inspect model.safetensors                     layout, sizes, what is missing; exit code 0 if it would load
-    python weights.py convert model.safetensors folder              original single file <-> diffusers folder
+    python weights.py convert model.safetensors folder              single file <-> diffusers folder
 """
 import argparse
 import errno
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from minifaseg.checkpoint import Checkpoint
 from minifaseg.convert import convert
-from minifaseg.errors import InputError
+from minifaseg.errors import InputError, shown
 from minifaseg.examine import NETWORK, examine
 from minifaseg.foreign import few, one_line, open_file
-from minifaseg.hub import REPO, REVISION, cached_folder, find, hub_files
-from minifaseg.names import WRAPPERS
+from minifaseg.hub import REPO, REVISION, TOKENIZER_FILES, cached_folder, find, hub_files
+from minifaseg.names import PREFIX, WRAPPERS
 
 LICENCE = "CreativeML Open RAIL-M (has use restrictions): https://huggingface.co/spaces/CompVis/stable-diffusion-license"
 SHOWN = 30           # lines of one kind
@@ -98,46 +98,53 @@ def inspect(path):
     except ValueError:
         raw(path)
         raise
-    layout = file.layout
+    layout, loads = file.layout, True
     print(f"{path}: {'single file, original names' if layout.single else 'diffusers folder'}"
           + f", notes: {', '.join(file.metadata)}" * bool(file.metadata))
     for key, value in sorted(layout.says.items()):
         if key.startswith("modelspec."):
-            print(f"  {key}: {' '.join(value.split())[:LONGEST]}")
-    loads = True
+            print(f"  {shown(key)}: {shown(one_line(value)[:LONGEST])}")
     for part in NETWORK:
         facts, problems, remarks = examine(file, part)
         lines = [f"{part:9} {facts}", *where(file, part), *problems[:SHOWN], *remarks[:SHOWN]]
-        print(*lines, sep="\n  ")
+        print(*map(shown, lines), sep="\n  ")
         if len(problems) > SHOWN:
             print(f"  and {len(problems) - SHOWN} more")
         loads &= not problems
     loads &= inspect_tokenizer(file)
     if layout.unread:
-        print("not read:", ", ".join(groups(layout.unread)))
+        print("not read:", shown(", ".join(groups(layout.unread))))
     print("loads" if loads else "does not load")
     return 0 if loads else 1
 
 
 def where(file, part):
-    """Of a folder: the file that a part is read from, if it is not the plain one or not the only."""
+    """A line on where a part lies, if that is not the usual place."""
     if file.layout.single:
-        return []
+        wrapped = {stored.removesuffix(ours) for ours, (stored, _) in file.keys[part].items()}
+        unusual = sorted(wrapped - {PREFIX[part]})
+        return [f"stored as {few(prefix + '*' for prefix in unusual)}"] if unusual else []
     read, found = file.layout.files[part]
+    shards = {id(opened) for _, opened in file.keys[part].values()}
     others = [path.name for variant, path in found.items() if variant != read]
-    says = f"from {found[read].name}" + f"; beside it, not read: {', '.join(others)}" * bool(others)
-    return [says] if read or others or found[read].suffix == ".json" else []
+    line = f"from {found[read].name}"
+    line += f" ({len(shards)} shards)" * (found[read].suffix == ".json")
+    line += f"; beside it, not read: {', '.join(others)}" * bool(others)
+    return [line] if read or others or len(shards) > 1 else []
 
 
 def inspect_tokenizer(file):
-    """Prints what the tokenizer knows beside CLIP's words; False if it or the notes are not good."""
+    """Prints where the tokenizer is and what words were added; False if it or the notes are bad."""
     try:
         tokenizer, known = file.tokenizer(), file.text_config().vocabulary
         place = "in the file" if "tokenizer" in file.metadata else file.tokenizer_folder()
-        added = sorted(set(tokenizer.get_added_vocab()) - set(tokenizer.all_special_tokens))
-        print(f"tokenizer {len(tokenizer)} tokens, {place}")
+        ends = {tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token, tokenizer.unk_token}
+        added = sorted(set(tokenizer.get_added_vocab()) - ends)
+        texts = file.tokenizer_texts()
+        files = [name for name in TOKENIZER_FILES if name.replace(".", "_") in texts]
+        print(f"tokenizer {len(tokenizer)} tokens, {shown(place)}: {', '.join(files)}")
         if added:
-            print(f"  added words: {few(added)}")
+            print(f"  added words: {shown(few(added))}")
         if len(tokenizer) < known:
             print(f"  the text encoder knows {known}: {known - len(tokenizer)} of them have no "
                   "word here; was this tokenizer made for it?")
@@ -166,7 +173,8 @@ def raw(path):
     for file in files:
         try:
             kinds = Counter(key.split(".")[0] for key in open_file(file).keys())
-            print(f"{file}: {megabytes(file.stat().st_size)};", ", ".join(f"{n} x {k}.*" for k, n in kinds.most_common(SHOWN)))
+            listed = ", ".join(f"{n} x {kind}.*" for kind, n in kinds.most_common(SHOWN))
+            print(f"{file}: {megabytes(file.stat().st_size)}; {shown(listed)}")
         except InputError as e:
             print(e)
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from . import names
 from .errors import InputError
-from .foreign import few, one_line, recognise, short
+from .foreign import explain_no_file, few, one_line, recognise, short
 from .hub import cached_tokenizer, has_tokenizer
 from .layouts import open_layout
 from .names import PREFIX
@@ -33,9 +33,8 @@ class Checkpoint:
 
     def __init__(self, path, half=False):
         self.path = Path(path)
-        if not os.path.isfile(path) and not os.path.isdir(path):      # os.path: pathlib raises on very long names
-            what = "a pipe or a device, not a file" if os.path.exists(path) else "no such file or folder"
-            raise InputError(f"{path}: {what}; "
+        if not os.path.isfile(path) and not os.path.isdir(path):
+            raise InputError(f"{path}: {explain_no_file(path)}; "
                              "give a .safetensors file, a diffusers folder, sd15 or cartoon")
         self.layout = open_layout(self.path, half)
         self.keys, self.metadata = self.layout.keys, self.layout.notes
@@ -188,8 +187,8 @@ class Checkpoint:
         beside = (self.path.parent / "tokenizer", self.path.parent)
         found = next((f for f in beside if has_tokenizer(f)), None) or cached_tokenizer()
         if found is None:
-            raise InputError(f"{self.path}: no tokenizer beside it (tokenizer/vocab.json and merges.txt, "
-                             "or tokenizer.json) and none in the hub cache; "
+            raise InputError(f"{self.path}: no tokenizer beside it (tokenizer/vocab.json and "
+                             "merges.txt, or tokenizer.json) and none in the hub cache; "
                              "python weights.py download --tokenizer fetches it")
         return found
 
@@ -200,8 +199,8 @@ class Checkpoint:
 
 def write_single(path, states: dict[str, dict[str, torch.Tensor]], notes: dict | None = None,
                  says: dict[str, str] | None = None):
-    """Writes {"unet": ..., "vae": ..., "text": ...} state dicts, under our names, as one original-layout safetensors file.
-    notes: our own, see Layout.notes; says: other metadata."""
+    """Writes {"unet": ..., "vae": ..., "text": ...} state dicts, under our names, as one file in the
+    original layout. notes: our own, see Layout.notes; says: other metadata."""
     tensors = {PREFIX[part] + (names.text_key(k) if part == "text" else k): v.contiguous()
                for part, state in states.items() for k, v in state.items()}
     metadata = (says or {}) | {"format": "pt"} | ({"minifaseg": json.dumps(notes)} if notes else {})

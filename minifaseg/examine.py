@@ -17,7 +17,7 @@ NETWORK = {"unet": (UNetConfig, UNet), "vae": (VAEConfig, lambda c: VAE(c, decod
 
 
 def examine(file, part):
-    """(facts, problems, remarks) of one part: its sizes; what keeps it from loading; what does not."""
+    """One part: (its facts in a line, what keeps it from loading, what does not)."""
     (standard, build), have = NETWORK[part], file.keys[part]
     slices = {key: opened.get_slice(stored) for key, (stored, opened) in have.items()}
     shapes = {key: tuple(s.get_shape()) for key, s in slices.items()}
@@ -29,7 +29,7 @@ def examine(file, part):
     try:
         config = getattr(file, f"{part}_config")()
         net = skeleton(build, config)
-        facts += "; " + ", ".join(f"{k} {shown(v)}" for k, v in asdict(config).items())
+        facts += "; " + ", ".join(f"{k} {as_text(v)}" for k, v in asdict(config).items())
     except Exception as e:                     # a broken file can break the constructor anywhere
         net, config = skeleton(build, standard()), None
         problems.append(f"its size cannot be read off ({one_line(e)}); "
@@ -60,5 +60,5 @@ def skeleton(build, config):
         return build(config).state_dict()
 
 
-def shown(value):
+def as_text(value):
     return "/".join(str(int(x)) for x in value) if isinstance(value, tuple) else value

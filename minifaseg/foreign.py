@@ -20,9 +20,9 @@ OTHERS = {                                                            # names of
     r"(model\.diffusion_model\.)?(double_blocks|single_transformer_blocks)\.": "Flux, not Stable Diffusion 1.x",
     r"control_model\.|controlnet_|input_hint_block\.": "a ControlNet, not Stable Diffusion itself",
     r"first_stage_model\.quantize\.": "a model with a VQ autoencoder, not Stable Diffusion 1.x",
-    r"v_pred$|edm_vpred\.": "a v-prediction model; FA-Seg needs one that predicts the noise (epsilon)",
-    r"edm_mean$|edm_std$": "an EDM model; FA-Seg needs one that predicts the noise (epsilon)",
-    r"ztsnr$": "a model trained down to zero signal (ztsnr), on other noise levels than Stable Diffusion 1.x"}
+    r"v_pred$|edm_vpred\.": "a v-prediction model, FA-Seg needs one that predicts the noise",
+    r"edm_mean$|edm_std$": "an EDM model, FA-Seg needs one that predicts the noise",
+    r"ztsnr$": "a model for other noise levels (ztsnr) than Stable Diffusion 1.x"}
 ALONE = {                                                             # one part, or less
     r"(down_blocks|input_blocks)\.": "a UNet alone; give the full checkpoint",
     r"(encoder\.conv_in|decoder\.conv_in|quant_conv)\.": "a VAE alone; give the full checkpoint",
@@ -50,7 +50,8 @@ def read_text(path) -> str:
         with open(path, encoding="utf-8", newline="") as f:
             text = f.read(LARGEST_TEXT + 1)
     except OSError as e:
-        raise InputError(f"{path}: cannot be read ({e.strerror or e}); check its permissions") from None
+        why = e.strerror or e
+        raise InputError(f"{path}: cannot be read ({why}); check its permissions") from None
     except UnicodeError as e:
         raise InputError(f"{path}: not UTF-8 ({one_line(e)}); download it again") from None
     if len(text) > LARGEST_TEXT:
@@ -106,8 +107,8 @@ PREDICTION = ("modelspec.prediction_type", "modelspec.predict_key", "prediction_
 
 
 def check_prediction(path, says):
-    """Raises InputError if a file's metadata says that its UNet predicts something else than noise."""
-    if str(says.get("ss_v_parameterization")).lower() == "true":              # kohya's training notes
+    """Raises InputError if a file's metadata says that its UNet does not predict the noise."""
+    if str(says.get("ss_v_parameterization")).lower() == "true":      # kohya's training notes
         refuse_prediction(path, "v")
     for key in PREDICTION:
         if str(says.get(key) or "epsilon").lower() not in ("epsilon", "eps"):
@@ -125,7 +126,7 @@ def check_scheduler(path):
 
 
 def check_yaml(path):
-    """The same for the .yaml that a web UI wants beside a single file that does not predict noise."""
+    """The same for the .yaml that web UIs want beside a single file trained on something else."""
     text = read_text(path) if path.is_file() else ""
     found = re.search(r"""^\s*parameterization:\s*["']?(\w+)""", text, re.MULTILINE)
     if found and found[1] not in ("eps", "epsilon"):
@@ -138,12 +139,17 @@ def refuse_prediction(path, says):
                      "FA-Seg needs 1.x, which predicts the noise (epsilon)")
 
 
-# ---- a folder that lacks something ---------------------------------------------------------------
+# ---- what is not there ---------------------------------------------------------------------------
+def explain_no_file(path):
+    return "a pipe or a device, not a file" if os.path.exists(path) else "no such file or folder"
+
+
 def explain_missing(folder, stem, variants):
     """Why no weights of a part were found in a folder: is it something else?"""
     beside = (folder / stem).parent
     if variants:
-        return f"no {stem}.safetensors there, only the variants {few(variants)}; rename the right one"
+        return (f"no {stem}.safetensors there, only the variants {few(variants)}; "
+                "rename the right one")
     here = ""
     if list(beside.glob("*-of-*.safetensors")):
         here = " (only shards without their index.json)"

@@ -19,7 +19,7 @@ SCHEDULE = ("model_ema.", "betas", "alphas_cumprod", "sqrt_", "log_one_minus_", 
 
 @dataclass
 class Layout:
-    """Where every tensor lies. keys[part]: our name -> (stored name, file); unread: stored names."""
+    """Where all tensors lie. keys[part]: our name -> (stored name, file); unread: stored names."""
     path: Path
     single: bool
     notes: dict                                # minifaseg's own: sizes, words, tokenizer
@@ -102,15 +102,16 @@ def shards(index) -> list[str]:
     places = read_json(index).get("weight_map")
     listed = list(places.values()) if isinstance(places, dict) else [None]
     if not all(isinstance(name, str) and name == Path(name).name for name in listed):
-        raise InputError(f"{index}: its weight_map does not list files beside it; download it again")
+        raise InputError(f"{index}: its weight_map lists no files beside it; download it again")
     listed = list(dict.fromkeys(listed))
     if not 0 < len(listed) <= MOST_SHARDS:
-        raise InputError(f"{index}: {len(listed)} shards, not 1 to {MOST_SHARDS}; download it again")
+        raise InputError(f"{index}: lists {len(listed)} shards, not 1 to {MOST_SHARDS}; "
+                         "download it again")
     return listed
 
 
 def check_kind(layout):
-    """Raises InputError when the tensors outside the three networks say that this is another model."""
+    """Raises InputError when the tensors outside the networks say that this is another model."""
     strange = [key for key in layout.unread if not names.unwrapped(key).startswith(SCHEDULE)]
     bare = [names.unwrapped(key) for key in strange]
     some = any(layout.keys.values())

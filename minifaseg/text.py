@@ -74,16 +74,16 @@ class Text(nn.Module):
 
 
 def read_tokenizer(folder, name=None):
-    """CLIP tokenizer from a folder with vocab.json and merges.txt, or with tokenizer.json; no network.
+    """CLIP tokenizer from a folder with vocab.json and merges.txt, or with tokenizer.json.
 
-    name: what errors call it.
+    name: what errors call it. No network.
     """
     from transformers import CLIPTokenizer, CLIPTokenizerFast
     folder, name = Path(folder), name or folder
     if not has_tokenizer(folder):
         raise InputError(explain_no_tokenizer(folder, name))
     two_files = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
-    kind = CLIPTokenizer if two_files else CLIPTokenizerFast            # one class from transformers 5 on
+    kind = CLIPTokenizer if two_files else CLIPTokenizerFast    # from transformers 5 on the same
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
@@ -93,7 +93,7 @@ def read_tokenizer(folder, name=None):
         except Exception as e:                                              # it raises all sorts for damaged files, plain Exception too
             raise InputError(f"{name}: its tokenizer is damaged ({' '.join(str(e).split())[:200]}); download it again") from None
     if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
-        raise InputError(f"{name}: its tokenizer has no start or no end token, so it is not CLIP's; "
+        raise InputError(f"{name}: its tokenizer has no start or no end token, as CLIP's has; "
                          "download it again")
     return tokenizer
 
@@ -105,7 +105,7 @@ def explain_no_tokenizer(folder, name):
 
 
 def tokenizer_texts(folder) -> dict[str, str]:
-    """The contents of a folder's tokenizer files, as a single file carries them: {"vocab_json": ...}."""
+    """A folder's tokenizer files, as a single file carries them: {"vocab_json": ...}."""
     paths = {name.replace(".", "_"): Path(folder, name) for name in TOKENIZER_FILES}
     return {key: read_text(path) for key, path in paths.items() if path.is_file()}
 
