@@ -90,12 +90,20 @@ def read_tokenizer(folder, name=None):
         try:
             tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
             tokenizer("a", add_special_tokens=False, verbose=False)         # some damage shows only when it works
-        except Exception as e:                                              # it raises all sorts for damaged files, plain Exception too
+        except BaseException as e:
+            if not is_damage(e):
+                raise
             raise InputError(f"{name}: its tokenizer is damaged ({' '.join(str(e).split())[:200]}); download it again") from None
     if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
         raise InputError(f"{name}: its tokenizer has no start or no end token, as CLIP's has; "
                          "download it again")
     return tokenizer
+
+
+def is_damage(error) -> bool:
+    """Damaged files make it raise all sorts, plain Exception too, and the PanicException of its
+    part in Rust, which is none."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def explain_no_tokenizer(folder, name):
