@@ -160,8 +160,9 @@ def groups(keys):
     kinds = defaultdict(list)
     for key in keys:
         words = key.split(".")
-        deep = words[0] in ("cond_stage_model", "first_stage_model", *WRAPPERS)
-        kinds[".".join(words[:2 if deep else 1])].append(key)
+        deep = 1 + sum(word in (*WRAPPERS, "cond_stage_model", "first_stage_model")
+                       for word in words[:3])
+        kinds[".".join(words[:deep])].append(key)
     listed = [same[0] if len(same) == 1 else f"{len(same)} x {kind}.*"
               for kind, same in kinds.items()]
     return [key[:LONGEST] for key in listed[:SHOWN]] + ["..."] * (len(listed) > SHOWN)

@@ -129,12 +129,18 @@ def tokenizer_beside(path, copy) -> Path | None:
 
 
 def same_tokenizer(folder, copy) -> bool:
+    """Do the folder's files, in whatever format, make the same ids of all words that ours knows?"""
     if tokenizer_texts(folder) == copy.texts:
         return True
     try:
-        return read_tokenizer(folder).get_vocab() == copy.tokenizer.get_vocab()
+        other = read_tokenizer(folder)
     except InputError:
         return False
+    vocabulary = copy.tokenizer.get_vocab()
+    words = " ".join(token.removesuffix("</w>") for token in vocabulary)
+    ids = [t(words, add_special_tokens=False, verbose=False)["input_ids"]
+           for t in (copy.tokenizer, other)]
+    return other.get_vocab() == vocabulary and ids[0] == ids[1]
 
 
 # ---- diffusers folder ----------------------------------------------------------------------------

@@ -76,6 +76,10 @@ def test_clips_own_vocabulary_goes_beside_the_file(clip_vocabulary, tmp_path):
     assert (tmp_path / "a/tokenizer/tokenizer_config.json").read_bytes() == \
         (tmp_path / "sd/tokenizer/tokenizer_config.json").read_bytes()
     assert same_words(file, pipe)
+    shutil.rmtree(tmp_path / "a/tokenizer")              # the same in CLIP's own two files: enough
+    shutil.copytree(clip_vocabulary, tmp_path / "a/tokenizer")
+    assert weights.main(["convert", str(tmp_path / "sd"), str(file), "--force"]) == 0
+    assert "tokenizer" not in Checkpoint(file).metadata and same_words(file, pipe)
     pipe = with_inversion(pipe)
     pipe.save_pretrained(tmp_path / "one-more")
     file = tmp_path / "a" / "one-more.safetensors"
