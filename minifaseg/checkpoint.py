@@ -199,8 +199,8 @@ class Checkpoint:
 
 def write_single(path, states: dict[str, dict[str, torch.Tensor]], notes: dict | None = None,
                  says: dict[str, str] | None = None):
-    """Writes {"unet": ..., "vae": ..., "text": ...} state dicts, under our names, as one file in the
-    original layout. notes: our own, see Layout.notes; says: other metadata."""
+    """Writes {"unet": ..., "vae": ..., "text": ...} state dicts, under our names, as one file in
+    the original layout. notes: our own, see Layout.notes; says: other metadata."""
     tensors = {PREFIX[part] + (names.text_key(k) if part == "text" else k): v.contiguous()
                for part, state in states.items() for k, v in state.items()}
     metadata = (says or {}) | {"format": "pt"} | ({"minifaseg": json.dumps(notes)} if notes else {})

@@ -84,7 +84,8 @@ def pick_device(device="auto") -> torch.device:
 
 
 def numbers_beside(path) -> dict:
-    """The methods' numbers for a model, {method: {field: value}}, from the JSON file of its name beside it; {} without such a file.
+    """The methods' numbers for a model, {method: {field: value}}, from the JSON file of its name
+    beside it; {} without such a file.
 
     Web UIs and trainers keep notes of their own under that name: with no method in it, and no
     object where a method's numbers would be, it is taken for such notes and left alone.

@@ -132,5 +132,5 @@ def unpack_tokenizer(texts: dict[str, str], name=None):
 
 
 def make_tokenizer(vocab_json: str, merges_txt: str, name=None):
-    """CLIP tokenizer from the contents of its two files (the cartoon model carries them in its metadata)."""
+    """CLIP tokenizer from the contents of its own two files."""
     return unpack_tokenizer({"vocab_json": vocab_json, "merges_txt": merges_txt}, name)

@@ -208,7 +208,7 @@ def good_checkpoints():
 
 
 def newer(folder):
-    """The same in other files: the UNet in two shards, the VAE as .bf16, the tokenizer in one file."""
+    """The same in other files: the UNet in shards, the VAE as .bf16, the tokenizer in one file."""
     files, unet = dict(folder), f"{FOLDER['unet']}.safetensors"
     header, places = list(files.pop(unet).items()), {}
     for i, name in enumerate(("part-1-of-2.safetensors", "part-2-of-2.safetensors")):

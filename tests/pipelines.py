@@ -1,4 +1,4 @@
-"""A whole pipeline as the installed diffusers and transformers save it; questions about its copies."""
+"""A whole pipeline as the installed diffusers and transformers save it, and what to ask a copy."""
 import copy
 import json
 import struct
