@@ -6,7 +6,6 @@ Files are memory-mapped: a tensor is read when its network is built, and the VAE
 """
 import json
 import os
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,15 +15,15 @@ from safetensors.torch import save_file
 
 from . import names
 from .errors import InputError
-from .foreign import ALONE, few, one_line, open_file, read_json, recognise, short
-from .hub import FOLDER, cached_file
-from .text import Text, TextConfig, make_tokenizer, read_tokenizer
+from .foreign import explain_no_file, few, one_line, recognise, short
+from .hub import cached_tokenizer, has_tokenizer
+from .layouts import open_layout
+from .names import PREFIX
+from .text import Text, TextConfig, read_tokenizer, tokenizer_texts, unpack_tokenizer
 from .unet import UNet, UNetConfig
 from .vae import VAE, VAEConfig
 
-PREFIX = {"unet": "model.diffusion_model.", "vae": "first_stage_model.", "text": "cond_stage_model.transformer.text_model."}
 DECODER = ("decoder.", "post_quant_conv.")
-NOT_A_NETWORK = ("model_ema.", "betas", "alphas_cumprod", "sqrt_", "log_one_minus_", "posterior_")      # a single file's schedule
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}         # what a tensor may be, in safetensors' words
 LARGEST_SIDE = 2048
 
@@ -34,83 +33,11 @@ class Checkpoint:
 
     def __init__(self, path, half=False):
         self.path = Path(path)
-        if os.path.isdir(path):                                       # os.path: pathlib raises on very long names
-            self._open_folder(half)
-        elif os.path.isfile(path):
-            self._open_single()
-        elif os.path.exists(path):
-            raise InputError(f"{path}: a pipe or a device, not a file; give a .safetensors file, a diffusers folder, sd15 or cartoon")
-        else:
-            raise InputError(f"{path}: no such file or folder; give a .safetensors file, a diffusers folder, sd15 or cartoon")
-
-    def _open_single(self):
-        self.layout, file = "single", open_file(self.path)
-        self.metadata = read_json(self.path, (file.metadata() or {}).get("minifaseg", "{}"))
-        self.keys, surplus = {"unet": {}, "vae": {}, "text": {}}, []
-        for key in file.keys():
-            part = next((p for p, prefix in PREFIX.items() if key.startswith(prefix)), None)
-            if part:
-                self.keys[part][key[len(PREFIX[part]):]] = (key, file)
-            elif not key.startswith(NOT_A_NETWORK):
-                surplus.append(key)
-        if not any(self.keys.values()) or surplus:
-            kind = recognise(surplus) or (None if any(self.keys.values()) else recognise(surplus, ALONE))
-            raise InputError(f"{self.path}: {kind or 'not a Stable Diffusion 1.x checkpoint'} (it holds {few(surplus) or 'no tensors'})")
-        self._drop_position_ids()
-
-    def _open_folder(self, half):
-        self.layout, self.keys = "folder", {}
-        notes = self.path / "minifaseg.json"                          # what a single file has in its metadata (weights.py convert)
-        self.metadata = read_json(notes) if notes.is_file() else {}
-        scheduler = self.path / "scheduler" / "scheduler_config.json"
-        predicts = read_json(scheduler).get("prediction_type", "epsilon") if scheduler.is_file() else "epsilon"
-        if predicts != "epsilon":
-            raise InputError(f"{scheduler}: {predicts}, as some Stable Diffusion 2.x; FA-Seg needs 1.x, which predicts the noise (epsilon)")
-        translate = {"unet": names.unet_from_diffusers, "vae": names.vae_from_diffusers,
-                     "text": lambda keys: {k: names.text_key(k) for k in keys}}
-        for part, stem in FOLDER.items():
-            found = [p for v in ((".fp16", "") if half else ("", ".fp16")) if (p := self.path / f"{stem}{v}.safetensors").is_file()]
-            if not found:
-                pickles = " (only a .bin pickle, which is never opened)" if list((self.path / stem).parent.glob("*.bin")) else ""
-                config = next((read_json(p) for n in ("model_index.json", "config.json") if (p := self.path / n).is_file()), {})
-                says = config.get("_class_name", config.get("architectures"))
-                hint = "is it a diffusers folder of Stable Diffusion 1.x?" if says in (None, "StableDiffusionPipeline") else \
-                       f"it says that it is a {short(says)}, FA-Seg needs a StableDiffusionPipeline of Stable Diffusion 1.x"
-                raise InputError(f"{self.path}: no {stem}.safetensors there{pickles}; {hint}")
-            file = open_file(found[0])
-            table = translate[part](list(file.keys()))
-            times = Counter(table.values())                           # two names, the older and the newer, of one tensor: which one?
-            surplus = [k for k, ours in table.items() if ours is None or times[ours] > 1]
-            if surplus:
-                raise InputError(f"{found[0]}: {recognise(surplus) or 'surplus tensors'}: {few(surplus)}")
-            self.keys[part] = {ours: (k, file) for k, ours in table.items()}
-        self._drop_position_ids()
-
-    def _drop_position_ids(self):
-        self.keys["text"].pop("embeddings.position_ids", None)        # a buffer of old transformers; the one key we drop
-
-    def facts(self, part):
-        """What shapes cannot tell of a part: config.json of a folder, metadata of a single file, {} for SD 1.5's values."""
-        if self.layout == "single":
-            where, facts = self.path, self.metadata.get(part, {})
-            known = {"unet": {"heads", "groups"}, "vae": {"groups", "scaling"}, "text": {"heads"}}[part]
-            if not isinstance(facts, dict) or set(facts) - known:
-                raise InputError(f"{where}: metadata of {part} is {short(facts)}, not numbers for {', '.join(sorted(known))}; download it again")
-        else:
-            where = self.path / Path(FOLDER[part]).parent / "config.json"
-            config = read_json(where) if where.is_file() else {}
-            pick = {"unet": {"heads": ("num_attention_heads", "attention_head_dim"), "groups": ("norm_num_groups",)},  # sic: for SD 1.x
-                    "vae": {"groups": ("norm_num_groups",), "scaling": ("scaling_factor",)},                           # "head_dim" holds
-                    "text": {"heads": ("num_attention_heads",)}}[part]                                                 # the head count
-            found = {ours: [config[k] for k in theirs if config.get(k) is not None] for ours, theirs in pick.items()}
-            facts = {ours: values[0] for ours, values in found.items() if values}
-            if part == "text" and config.get("hidden_act", "quick_gelu") != "quick_gelu":
-                raise InputError(f"{where}: a text encoder with {short(config['hidden_act'])}, not Stable Diffusion 1.x (quick_gelu)")
-        for name, value in facts.items():
-            if not (type(value) is int and 0 < value < 10**6 or name == "scaling" and type(value) is float and 0 < value < 10**6):
-                hint = "Stable Diffusion 2.x or XL has such a list, 1.x has not" if isinstance(value, list) else "download it again"
-                raise InputError(f"{where}: {name} of {part} is {short(value)}, not a positive number; {hint}")
-        return facts
+        if not os.path.isfile(path) and not os.path.isdir(path):
+            raise InputError(f"{path}: {explain_no_file(path)}; "
+                             "give a .safetensors file, a diffusers folder, sd15 or cartoon")
+        self.layout = open_layout(self.path, half)
+        self.keys, self.metadata = self.layout.keys, self.layout.notes
 
     def check(self):
         """What no part can tell alone: do the three belong together, and do the notes make sense?"""
@@ -162,23 +89,27 @@ class Checkpoint:
             raise InputError(f"{self.path}: {kind}: its transformers use linear projections")
         config = UNetConfig(widths=tuple(shape(f"input_blocks.{i}.0.out_layers.3.weight")[0] for i in first), blocks=per - 1,
                             attention=tuple(f"input_blocks.{i}.1.norm.weight" in keys for i in first), context=context, latent=latent,
-                            **self.facts("unet"))
+                            **self.layout.facts("unet"))
         self._check_heads("unet", [w for w, looks in zip(config.widths, config.attention) if looks] + [config.widths[-1]], config.heads)
         return config
 
     def vae_config(self) -> VAEConfig:
-        levels, blocks = names.count(self.keys["vae"], r"encoder\.down\.(\d+)\."), names.count(self.keys["vae"], r"encoder\.down\.0\.block\.(\d+)\.")
-        shape = lambda key: self.shape("vae", key)
+        keys, shape = self.keys["vae"], lambda key: self.shape("vae", key)
+        levels = names.count(keys, r"encoder\.down\.(\d+)\.")
+        blocks = names.count(keys, r"encoder\.down\.0\.block\.(\d+)\.")
+        if keys and not levels:
+            raise InputError(f"{self.path}: its VAE has no encoder (no tensor encoder.down.0.*), "
+                             "which turns a picture into latents; give the full checkpoint")
         latent = shape("quant_conv.weight")[0] // 2
         return VAEConfig(widths=tuple(shape(f"encoder.down.{i}.block.0.conv2.weight")[0] for i in range(levels)), blocks=blocks,
-                         latent=latent, **self.facts("vae"))
+                         latent=latent, **self.layout.facts("vae"))
 
     def text_config(self) -> TextConfig:
         shape = lambda key: self.shape("text", key)
         vocabulary, width = shape("embeddings.token_embedding.weight")[:2]
         config = TextConfig(width=width, layers=names.count(self.keys["text"], r"encoder\.layers\.(\d+)\."),
                             mlp=shape("encoder.layers.0.mlp.fc1.weight")[0], tokens=shape("embeddings.position_embedding.weight")[0],
-                            vocabulary=vocabulary, **self.facts("text"))
+                            vocabulary=vocabulary, **self.layout.facts("text"))
         self._check_heads("text", [width], config.heads)
         return config
 
@@ -239,35 +170,40 @@ class Checkpoint:
 
     def tokenizer(self):
         """In the file's metadata (cartoon), in the folder, beside the single file, or in the hub cache."""
-        tokenizer, vocabulary = self._find_tokenizer(), self.text_config().vocabulary
+        if "tokenizer" in self.metadata:
+            tokenizer = unpack_tokenizer(self.metadata["tokenizer"], self.path)
+        else:
+            tokenizer = read_tokenizer(self.tokenizer_folder())
+        vocabulary = self.text_config().vocabulary
         largest = max(tokenizer.get_vocab().values())
         if largest >= vocabulary:
             raise InputError(f"{self.path}: its tokenizer counts to {largest}, but the text encoder knows {vocabulary} tokens: parts of different models")
         return tokenizer
 
-    def _find_tokenizer(self):
-        if "tokenizer" in self.metadata:
-            files = self.metadata["tokenizer"]
-            if not isinstance(files, dict) or set(files) != {"vocab_json", "merges_txt"} or not all(isinstance(v, str) for v in files.values()):
-                raise InputError(f"{self.path}: its tokenizer is not two texts, vocab_json and merges_txt; download it again")
-            return make_tokenizer(**files, name=self.path)
-        if self.layout == "folder":
-            return read_tokenizer(self.path / "tokenizer")
-        for folder in (self.path.parent / "tokenizer", self.path.parent):
-            if (folder / "merges.txt").is_file():
-                return read_tokenizer(folder)
-        cached = cached_file("tokenizer/merges.txt")
-        if cached and cached_file("tokenizer/vocab.json"):
-            return read_tokenizer(cached.parent)
-        raise InputError(f"{self.path}: no tokenizer beside it (tokenizer/vocab.json and merges.txt) and none in the hub cache; "
-                         "python weights.py download --tokenizer fetches it")
+    def tokenizer_folder(self) -> Path:
+        """Where the tokenizer's files are when the checkpoint does not carry them itself."""
+        if not self.layout.single:
+            return self.path / "tokenizer"
+        beside = (self.path.parent / "tokenizer", self.path.parent)
+        found = next((f for f in beside if has_tokenizer(f)), None) or cached_tokenizer()
+        if found is None:
+            raise InputError(f"{self.path}: no tokenizer beside it (tokenizer/vocab.json and "
+                             "merges.txt, or tokenizer.json) and none in the hub cache; "
+                             "python weights.py download --tokenizer fetches it")
+        return found
+
+    def tokenizer_texts(self) -> dict[str, str]:
+        """The contents of the tokenizer's files, added words included: {"vocab_json": ...}."""
+        return self.metadata.get("tokenizer") or tokenizer_texts(self.tokenizer_folder())
 
 
-def write_single(path, states: dict[str, dict[str, torch.Tensor]], notes: dict | None = None):
-    """Writes {"unet": ..., "vae": ..., "text": ...} state dicts, under our names, as one original-layout safetensors file."""
+def write_single(path, states: dict[str, dict[str, torch.Tensor]], notes: dict | None = None,
+                 says: dict[str, str] | None = None):
+    """Writes {"unet": ..., "vae": ..., "text": ...} state dicts, under our names, as one file in
+    the original layout. notes: our own, see Layout.notes; says: other metadata."""
     tensors = {PREFIX[part] + (names.text_key(k) if part == "text" else k): v.contiguous()
                for part, state in states.items() for k, v in state.items()}
-    metadata = {"format": "pt"} | ({"minifaseg": json.dumps(notes)} if notes else {})
+    metadata = (says or {}) | {"format": "pt"} | ({"minifaseg": json.dumps(notes)} if notes else {})
     path = Path(path)
     part = path.with_name(path.name + ".part")
     try:

@@ -96,12 +96,19 @@ def devices() -> list[str]:
 
 
 def numbers_beside(path) -> dict:
-    """The methods' numbers for a model, {method: {field: value}}, from the JSON file of its name beside it; {} without such a file."""
+    """The methods' numbers for a model, {method: {field: value}}, from the JSON file of its name
+    beside it; {} without such a file.
+
+    Web UIs and trainers keep notes of their own under that name: with no method in it, and no
+    object where a method's numbers would be, it is taken for such notes and left alone.
+    """
     path = Path(path).with_suffix(".json")
     if not path.is_file():
         return {}
     numbers = read_json(path)
     unknown = set(numbers) - set(METHODS)
+    if unknown == set(numbers) and not any(isinstance(n, dict) for n in numbers.values()):
+        return {}
     if unknown or not all(isinstance(n, dict) for n in numbers.values()):
         raise InputError(f"{path}: not methods and their numbers ({few(sorted(unknown) or numbers.values())}); mend it, or move it away")
     return numbers

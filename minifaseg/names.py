@@ -1,5 +1,6 @@
 """Tensor names: this package uses the original checkpoint's; a diffusers folder has its own. Pure functions, no tensors.
 
+    from_single("module.first_stage_model.quant_conv.bias")  ->  "vae", "quant_conv.bias"
     rename("down_blocks.0.resnets.1.conv1.weight", inverse(unet_table(...)))  ->  "input_blocks.2.0.in_layers.2.weight"
 
 A table lists pairs (original prefix, diffusers prefix); block prefixes come first, parts inside a block second.
@@ -7,6 +8,13 @@ A table lists pairs (original prefix, diffusers prefix); block prefixes come fir
 import re
 
 MOST = 16         # of levels, blocks or layers: SD 1.5 has at most 12. A small file can name thousands, for which networks would be built
+
+PREFIX = {"unet": "model.diffusion_model.", "vae": "first_stage_model.",
+          "text": "cond_stage_model.transformer.text_model."}
+OLD_TEXT = "cond_stage_model.transformer."                # with transformers before 4.0 or from 5.6
+MODULES = {"unet": ("",), "vae": ("encoder.", "decoder.", "quant_conv.", "post_quant_conv."),
+           "text": ("embeddings.", "encoder.", "final_layer_norm.")}
+WRAPPERS = {"state_dict", "module", "_orig_mod"}          # Lightning, DataParallel, torch.compile
 
 Table = tuple[list[tuple[str, str]], list[tuple[str, str]]]
 
@@ -71,6 +79,33 @@ def rename(key: str, table: Table) -> str | None:
                     return target + b + rest[len(a):]
             return target + rest
     return None
+
+
+def from_single(key: str) -> tuple[str | None, str]:
+    """The part that a tensor of a single file belongs to, and our name for it; None if to none."""
+    key = unwrapped(key)
+    for part, prefix in (PREFIX | {"text": OLD_TEXT}).items():
+        if key.startswith(prefix):
+            ours = key[len(prefix):]
+            ours = text_key(ours) if part == "text" else ours
+            return (part, ours) if ours.startswith(MODULES[part]) else (None, key)
+    return None, key
+
+
+def from_folder(part: str, keys) -> dict[str, tuple[str | None, str]]:
+    """Diffusers' names of one part -> (part, our name), or (None, name) for what is outside it."""
+    bare = {key: unwrapped(key) for key in keys}
+    translate = {"unet": unet_from_diffusers, "vae": vae_from_diffusers,
+                 "text": lambda names: {k: text_key(k) for k in names}}[part]
+    table = translate(list(bare.values()))
+    ours = {key: table[name] or name for key, name in bare.items()}
+    return {key: (part if name.startswith(MODULES[part]) else None, name)
+            for key, name in ours.items()}
+
+
+def unwrapped(key: str) -> str:
+    """The key without the words that training tools put around a network's own names."""
+    return ".".join(word for word in key.split(".") if word not in WRAPPERS)
 
 
 def unet_from_diffusers(keys) -> dict[str, str | None]:

@@ -43,6 +43,7 @@ from PIL import Image
 import weights
 from minifaseg import names
 from minifaseg.checkpoint import PREFIX, Checkpoint
+from minifaseg.convert import folder_configs
 from minifaseg.errors import InputError
 from minifaseg.formats import FORMATS
 from minifaseg.hub import FOLDER
@@ -202,9 +203,30 @@ def good_checkpoints():
     theirs = {"unet": lambda k: names.rename(k, names.unet_table(1, [True, False])), "vae": lambda k: names.rename(k, names.vae_table(2, 1)),
               "text": lambda k: "text_model." + k}
     folder = {f"{FOLDER[p]}.safetensors": {theirs[p](k): v for k, v in header.items()} for p, header in headers.items()}
-    folder |= weights.folder_configs(unet, vae, text) | {"minifaseg.json": {"words": ["a", "ab"], "side": 16}, "tokenizer/vocab.json": vocab,
+    folder |= folder_configs(unet, vae, text) | {"minifaseg.json": {"words": ["a", "ab"], "side": 16}, "tokenizer/vocab.json": vocab,
               "tokenizer/tokenizer_config.json": {"tokenizer_class": "CLIPTokenizer", "model_max_length": 8}, "tokenizer/merges.txt": merges}
-    return json.dumps([{"one.safetensors": single}, folder])
+    return json.dumps([{"one.safetensors": single}, folder, newer(folder)])
+
+
+def newer(folder):
+    """The same in other files: the UNet in shards, the VAE as .bf16, the tokenizer in one file."""
+    files, unet = dict(folder), f"{FOLDER['unet']}.safetensors"
+    header, places = list(files.pop(unet).items()), {}
+    for i, name in enumerate(("part-1-of-2.safetensors", "part-2-of-2.safetensors")):
+        files[f"unet/{name}"] = dict(header[i::2])
+        places |= dict.fromkeys(files[f"unet/{name}"], name)
+    files[f"{unet}.index.json"] = {"weight_map": places}
+    files[f"{FOLDER['vae']}.bf16.safetensors"] = files.pop(f"{FOLDER['vae']}.safetensors")
+    vocab = files.pop("tokenizer/vocab.json")
+    del files["tokenizer/merges.txt"]
+    end = "<|endoftext|>"
+    flags = dict.fromkeys(["lstrip", "rstrip", "normalized", "single_word"], False)
+    files["tokenizer/tokenizer.json"] = {
+        "version": "1.0",
+        "added_tokens": [{"id": vocab[end], "content": end, "special": True} | flags],
+        "model": {"type": "BPE", "vocab": vocab, "merges": [["a", "b"]],
+                  "end_of_word_suffix": "</w>", "unk_token": end}}
+    return files
 
 
 def checkpoint_files(data):
@@ -213,7 +235,7 @@ def checkpoint_files(data):
     how = dice.below(8)
     if how == 7:
         return {"one.safetensors": data[1:]}
-    files = json.loads(good_checkpoints())[how % 2]
+    files = json.loads(good_checkpoints())[how % 3]
     for _ in range(8):
         if not dice:
             break

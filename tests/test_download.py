@@ -14,16 +14,19 @@ from pathlib import Path
 import pytest
 import torch
 
+import minifaseg
 import weights
+from minifaseg import InputError
 from minifaseg.cartoon.words import tokenizer_files
 from minifaseg.checkpoint import Checkpoint, write_single
-from minifaseg.hub import REPO, REVISION, hub_files
+from minifaseg.hub import CARTOON, REPO, REVISION, SAME, cached_tokenizer, find, hub_files
 from minifaseg.text import Text, TextConfig
 from minifaseg.unet import UNet, UNetConfig
 from minifaseg.vae import VAE, VAEConfig
 
 ROOT = Path(__file__).parents[1]
 UNET = "unet/diffusion_pytorch_model.safetensors"
+HOMES = "|".join(map(re.escape, (REPO, *SAME)))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_HEAD(self):
         hub, path = self.server, self.path.partition("?")[0]
         hub.requests.append((self.command, path, self.headers))
-        found = re.fullmatch(rf"/{REPO}/resolve/({REVISION}|main)/(.+)|/cdn/(.+)", path)
+        found = re.fullmatch(rf"/(?:{HOMES})/resolve/({REVISION}|main)/(.+)|/cdn/(.+)", path)
         name = found and (found[2] or found[3])
         if hub.status or name not in hub.files:
             code, word = hub.status or (404, "EntryNotFound")
@@ -198,6 +201,56 @@ def test_half_and_tokenizer(files, hub, tmp_path):
     assert cached(tmp_path) == {name: files[name] for name in hub_files(half=True)}
     assert not hub.gets("vocab.json") and not hub.gets(UNET)
     assert next(iter(Checkpoint(snapshot(tmp_path), half=True).unet().parameters())).dtype == torch.float16
+
+
+FETCH = """if 1:
+    import sys
+    from huggingface_hub import hf_hub_download
+    for name in sys.argv[2:]:
+        hf_hub_download(sys.argv[1], name)"""
+
+
+@pytest.fixture
+def fetch(hub, tmp_path, monkeypatch):
+    """Fetches files of a repository by the hub library itself; this process sees the same cache."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv("MINIFASEG_WEIGHTS", raising=False)
+
+    def files_of(repo, names):
+        done = subprocess.run([sys.executable, "-c", FETCH, repo, *names], text=True,
+                              env=environment(tmp_path, hub.url), capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return tmp_path / "hub" / f"models--{repo.replace('/', '--')}" / "snapshots" / REVISION
+    return files_of
+
+
+@pytest.mark.parametrize("repo", SAME)
+def test_sd15_in_the_cache_under_another_name(fetch, capsys, repo):
+    """As diffusers fetched it when that was its home."""
+    place = fetch(repo, hub_files())
+    assert find("auto") == find("sd15") == place
+    assert minifaseg.load("sd15", device="cpu").unet.config.widths == (16, 32, 32, 32)
+    assert weights.main(["download"]) == 0               # needs no second download
+    out = capsys.readouterr().out
+    assert "already there" in out and str(place) in out
+
+
+def test_the_cache_as_it_fills(fetch):
+    """Nothing is found before all is there; then, of two homes, today's."""
+    files = hub_files(half=True)
+    fetch(SAME[0], files[:-1])
+    assert find("auto") == CARTOON
+    with pytest.raises(InputError, match="sd15: Stable Diffusion 1.5 is not in the hub cache"):
+        find("sd15")
+    old = fetch(SAME[0], files[-1:])
+    assert find("auto") == old
+    assert fetch(REPO, hub_files()) == find("auto") != old
+
+
+def test_the_tokenizer_under_another_name(fetch):
+    """It serves single files that have none."""
+    place = fetch(SAME[0], ["tokenizer/vocab.json", "tokenizer/merges.txt"])
+    assert cached_tokenizer() == place / "tokenizer" and find("auto") == CARTOON
 
 
 # ---- what breaks on the way ----------------------------------------------------------------------------------------------------
