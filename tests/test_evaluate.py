@@ -92,6 +92,30 @@ def test_matching_finds_the_best_pairs():
     assert np.array_equal(match(truth, truth + 1, 3), truth)
 
 
+@pytest.mark.parametrize("truth, prediction, says", [
+    (np.zeros((2, 3), int), np.zeros((3, 2), int), "2 x 3 and 3 x 2"), (np.zeros((2, 3), int), np.zeros(6, int), "2 x 3 and 6"),
+    (np.zeros((2, 3), int), np.zeros((2, 4), int), "2 x 3 and 2 x 4"), (np.full((2, 3), 4), np.zeros((2, 3), int), "label 4; with the"),
+    (np.full((2, 3), -1), np.zeros((2, 3), int), "truth with the label -1"), (np.zeros((2, 3), int), np.full((2, 3), -1), "label -1"),
+    (np.zeros((2, 3), int), np.full((2, 3), 0.7), "prediction of float64"), (np.full((2, 3), 254), np.zeros((2, 3), int), "label 254")])
+def test_maps_that_cannot_be_compared_are_refused(truth, prediction, says):
+    for compare in (confusion, match):
+        with pytest.raises(InputError, match=says):
+            compare(truth, prediction, 4)
+
+
+def test_nothing_counted_is_no_number():
+    """No picture, or pictures of nothing but ignored pixels: null in JSON, a dash in the table."""
+    everything_ignored = confusion(np.full((5, 5), 255), np.zeros((5, 5), int), 4)
+    for matrix in (np.zeros((4, 5), np.int64), everything_ignored):
+        m = summary(matrix, world())
+        assert all(np.isnan(m[key]) for key in ("miou", "miou_absent_zero", "pixel_accuracy", "things"))
+        report = {"dataset": "toy", "weights": "x", "candidates": "gt", "pictures": 0, "failed": 0, "methods": {"faseg": m}}
+        assert "| faseg | - | - | - | - |" in markdown(report)
+        assert json.loads(as_json(report))["methods"]["faseg"]["pixel_accuracy"] is None
+    with pytest.raises(InputError, match="5 x 6 for 3 classes"):
+        summary(np.zeros((5, 6), np.int64), world())
+
+
 # ---- rows ---------------------------------------------------------------------------------------------------------------------------
 def test_rows_share_what_they_can(model):
     data = open_dataset("cartoon", seeds=range(3))
@@ -206,6 +230,10 @@ def test_two_processes_give_the_same_matrix(tmp_path):
                    capture_output=True)
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
     assert {len(p.read_text().splitlines()) for p in (tmp_path / "two").glob("part-*.jsonl")} == {2, 3}
+    again = subprocess.run([sys.executable, "-m", "minifaseg.evaluate", *arguments, str(tmp_path / "again.json"), "--out", str(tmp_path / "two")],
+                           check=True, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert "5 of 5 pictures were done before, with the same data" in again.stderr          # by either of the two
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "one.json").read_bytes()
 
 
 def test_bad_pictures_are_counted(tmp_path, model, capsys):

@@ -139,13 +139,15 @@ def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 120
     if root is None:
         raise InputError(f"{name}: no folder given; {layout.expected(split)}")
     root = find_root(Path(root).expanduser(), layout, split)
+    title = f"{name} {split}"
     if listing is None:
         listing, sizes = find_listing(layout, root, split)
     else:
         listing, sizes = Path(listing).expanduser(), ()                     # whole by definition, if its files are there
+        title += f" by {listing}"
     listed = list_ids(listing, layout, root, split)
     files = functools.partial(paths_of, layout, root, split)
-    ids = whole(f"{name} {split}", listing, listed, files, sizes, partial, layout.expected(split))
+    ids = whole(title, listing, listed, files, sizes, partial, layout.expected(split))
     file_names, classes = zip(*layout.pairs)
     things = tuple(wording for spelt, wording in layout.pairs if spelt in layout.things)
     size = len(listed) if len(listed) in sizes or not sizes else sizes[-1]
