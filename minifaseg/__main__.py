@@ -57,7 +57,8 @@ def parser():
     p.add_argument("--scores", action="store_true", help="also write x_scores.npz: scores (K, H, W) float32 and classes")
     p.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
     p.add_argument("--force", action="store_true", help="overwrite files that exist")
-    p.add_argument("--resume", action="store_true", help="go on where a run was stopped: keep files that were made from the same")
+    p.add_argument("--resume", action="store_true",
+                   help="go on where a run was stopped: keep files that were made from the same")
     p.add_argument("--debug", action="store_true", help="show the traceback of every error")
     p.add_argument("--version", action="version", version=f"minifaseg {minifaseg.__version__}")
     p.add_argument("--weights", default="auto", help=".safetensors file, diffusers folder, sd15, cartoon or auto")
@@ -180,8 +181,9 @@ def run(args) -> int:
             tell(f"minifaseg: {line}", sys.stderr)
     args.batch = getattr(args, "batch", 8 if model and model.device.type != "cpu" else 1)
     from .images import pixel_limit
+    # disable=None: a bar only on a terminal
     with pixel_limit(getattr(args, "max_pixels", None)), tqdm(total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True) as bar:
-        for job, image, result, seconds in outcomes(jobs, classes, model, origins, args):   # disable=None: a bar only on a terminal
+        for job, image, result, seconds in outcomes(jobs, classes, model, origins, args):
             try:
                 if isinstance(result, Exception):
                     raise result

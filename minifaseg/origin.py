@@ -1,13 +1,14 @@
-"""What a result was made from, as a digest: a finished result may be used again only if all of that is the same.
+"""What a result was made from, as a digest: used again is only what was made from the same.
 
-    origins = Origins(model, classes, options)         # what a whole run depends on; weights are hashed in the background
+    origins = Origins(model, classes, options)         # what the run depends on
     origins.look("x.jpg")                              # before the picture is decoded
     write_sealed("x_mask.png", mask, origins.of("x.jpg"), file_digest("x_overlay.png"))
-    is_sealed("x_mask.png", origins.of("x.jpg"), file_digest("x_overlay.png"))         # later, in another process
+    is_sealed("x_mask.png", origins.of("x.jpg"), file_digest("x_overlay.png"))         # later
 
-Contents are hashed whole. A name, a size and a time do not tell a file from another one that was given its time, and a sample of the
-tensors would miss a word that was taught to one row of the embedding. BLAKE2 takes about a second for a gigabyte. Names of files and
-the place of a result do not count, and nothing that changes only the last digits: the batch size, the number of threads.
+Contents are hashed whole. A name, a size and a time do not tell a file from another one that was
+given its time, and a sample of the tensors would miss a word that was taught to one row of the
+embedding. BLAKE2 takes about a second for a gigabyte. Names of files and the place of a result do
+not count, and nothing that changes only the last digits: the batch size, the number of threads.
 """
 import hashlib
 import io
@@ -41,7 +42,8 @@ def digest(*parts) -> str:
 
 
 def file_digest(path, largest=math.inf) -> str | None:
-    """Of a file's content; None for what is not there, has more bytes than `largest`, or cannot be read twice, such as a pipe."""
+    """Of a file's content; None for what is not there, has more bytes than `largest`, or cannot be
+    read twice, such as a pipe."""
     found, chunk = new_hash(), bytearray(1 << 20)
     try:
         about = os.stat(path)
@@ -57,14 +59,17 @@ def file_digest(path, largest=math.inf) -> str | None:
 
 @cache
 def code_digest() -> str:
-    """Of this package as it is now, edited or not, and of the versions of the libraries that compute."""
+    """Of this package as it is now, edited or not, and of the versions of the libraries that
+    compute."""
     from . import __version__
     files = sorted(Path(__file__).parent.rglob("*.py"))
-    return digest(__version__, [version(name) for name in LIBRARIES], [file_digest(path) for path in files])
+    libraries = [version(name) for name in LIBRARIES]
+    return digest(__version__, libraries, [file_digest(path) for path in files])
 
 
 def weights_digest(model) -> str:
-    """Of a minifaseg Model: every tensor in use, in the number type in use, and all that its files say beside them."""
+    """Of a minifaseg Model: every tensor in use, in the number type in use, and all that its files
+    say beside them."""
     configs = [asdict(net.config) for net in (model.unet, model.vae, model.text)]
     words = sorted(model.text.words or ())
     found = new_hash()
@@ -95,14 +100,17 @@ def add_tensors(found, net, unused=()):
 
 def tokenizer_digest(tokenizer) -> str:
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:                                   # transformers 4's tokenizer in plain Python
+    if backend is None:                                   # transformers 4's, in plain Python
         return digest(tokenizer.get_vocab(), list(getattr(tokenizer, "bpe_ranks", ())))
     told = json.loads(backend.to_str())
-    return digest({k: v for k, v in told.items() if k not in ("padding", "truncation")})        # those change with every call
+    for changes_with_every_call in ("padding", "truncation"):
+        told.pop(changes_with_every_call, None)
+    return digest(told)
 
 
 class Origins:
-    """The origin of every picture of a run: a digest of its content and of everything that the run depends on."""
+    """The origin of every picture of a run: a digest of its content and of everything that the run
+    depends on."""
 
     def __init__(self, model, *parts):
         """parts: plain values, such as class names and options."""
@@ -111,7 +119,8 @@ class Origins:
         self.weights = ahead(weights_digest, [model], 1)
 
     def look(self, path) -> None:
-        """Notes a picture's content. To be called before it is decoded: should it change in between, its origin will not fit."""
+        """Notes a picture's content. To be called before it is decoded: should it change in
+        between, its origin will not fit."""
         from .images import MAX_BYTES
         self.contents[path] = None if path == "-" else file_digest(path, MAX_BYTES)
 
@@ -129,8 +138,9 @@ class Origins:
         return digest(self.run, *content)
 
 
-# PNG files that carry their origin. The seal, a text chunk, stands at the end and covers every byte before it, so a mask that was edited,
-# shrunk or cut off fits no longer, whichever of its chunks a tool has kept.
+# PNG files that carry their origin. The seal, a text chunk, stands at the end and covers every byte
+# before it, so a mask that was edited, shrunk or cut off fits no longer, whichever of its chunks a
+# tool has kept.
 
 def seal(body, parts) -> bytes:
     """The end of a PNG file whose other bytes are `body`."""

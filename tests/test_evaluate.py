@@ -112,7 +112,7 @@ def test_nothing_counted_is_no_number():
         report = {"dataset": "toy", "weights": "x", "candidates": "gt", "pictures": 0, "failed": 0, "methods": {"faseg": m}}
         assert "| faseg | - | - | - | - |" in markdown(report)
         assert json.loads(as_json(report))["methods"]["faseg"]["pixel_accuracy"] is None
-    with pytest.raises(InputError, match="5 x 6 for 3 classes"):
+    with pytest.raises(InputError, match="5 x 6 for 3 classes, which need 4 x 5"):
         summary(np.zeros((5, 6), np.int64), world())
 
 

@@ -1,4 +1,5 @@
-"""A finished result is used again only if it was made from the same: otherwise the next run gives what a fresh one gives, byte for byte."""
+"""A finished result is used again only if it was made from the same: otherwise the next run gives
+what a fresh one gives, byte for byte."""
 import copy
 import functools
 import io
@@ -41,7 +42,8 @@ def load(weights, *arguments, **options):
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """An empty folder with a copy of the cartoon model, whose content may change; no plots, which would take most of the time."""
+    """An empty folder with a copy of the cartoon model, whose content may change; no plots, which
+    would take most of the time."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(minifaseg, "load", load)
     monkeypatch.setattr(minifaseg, "__version__", minifaseg.__version__)    # so that it is put back
@@ -224,7 +226,8 @@ CLASS = {name: i for i, (name, _) in enumerate(VOC, 1)}
 
 
 def write_voc():
-    """Three cartoon scenes in VOC's folders, with VOC's own numbers for the things that both worlds have."""
+    """Three cartoon scenes in VOC's folders, with VOC's own numbers for the things that both worlds
+    have."""
     for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
         os.makedirs(f"VOC2012/{folder}")
     words = minifaseg.cartoon.words.CLASSES

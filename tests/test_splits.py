@@ -1,4 +1,5 @@
-"""Splits at their real sizes (every file a link to one small picture): which lists count, and what is not whole is refused."""
+"""Splits at their real sizes (every file a link to one small picture): which lists count, and what
+is not whole is refused."""
 import functools
 import json
 import os
@@ -59,7 +60,8 @@ def refused(act, *words):
 
 @pytest.fixture
 def evaluate(capsys, monkeypatch):
-    """evaluate("voc", ...) -> (exit code, stdout, lines on stderr but for the bar) of the command."""
+    """evaluate("voc", ...) -> (exit code, stdout, lines on stderr but for the bar) of the
+    command."""
     monkeypatch.setattr(minifaseg, "load", load_once)
 
     def evaluate(*arguments):

@@ -107,7 +107,8 @@ class Candidates:
         return tuple(self.classes[i] for i in order if i in found)
 
     def origin(self, id) -> list:
-        """What decides on an image's classes, as plain values: equal for two lists that say the same of it. The truth is not in it."""
+        """What decides on an image's classes, as plain values: equal for two lists that say the
+        same of it. The truth is not in it."""
         if self.how == "clip":
             return ["clip", self.tagger.origin, self.shuffle]
         if self.listing:
@@ -159,7 +160,8 @@ class ClipTagger:
     @cached_property
     def origin(self) -> list:
         """What decides on its classes, as plain values."""
-        return [self.classes, self.template, self.share, transformers_digest(self.model, self.processor)]
+        model = transformers_digest(self.model, self.processor)
+        return [self.classes, self.template, self.share, model]
 
     @torch.no_grad()
     def similarities(self, image) -> torch.Tensor:
@@ -226,8 +228,11 @@ class Captions:
         return told if isinstance(told, str) else None
 
     def origin(self, id):
-        """What decides on an image's caption, as plain values: equal for two files that say the same of it."""
-        return self.captioner.origin if self.captioner else self.listing[id] if self.listing else None
+        """What decides on an image's caption, as plain values: equal for two files that say the
+        same of it."""
+        if self.captioner:
+            return self.captioner.origin
+        return self.listing[id] if self.listing else None
 
     def continuations(self, id, image, classes, template="a photograph of {}") -> dict[str, str] | None:
         """{class: text}: DiffSegmenter's one caption per class, BLIP going on from the template. None where nobody can make them:

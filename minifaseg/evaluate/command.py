@@ -32,8 +32,10 @@ def parser():
     p.add_argument("dataset", choices=NAMES)
     p.add_argument("--root", help="folder of the data set, or a data folder above it, as mmsegmentation lays them out")
     p.add_argument("--split", default="val")
-    p.add_argument("--list", metavar="FILE", help="pictures by a text file of ids, or a folder (default: the split's own list)")
-    p.add_argument("--partial", action="store_true", help="go on where pictures or label files of the split are missing; the table says so")
+    p.add_argument("--list", metavar="FILE",
+                   help="pictures by a text file of ids, or a folder (default: the split's list)")
+    p.add_argument("--partial", action="store_true",
+                   help="go on where files of the split are missing; the table says so")
     p.add_argument("--seeds", type=span, default=range(1000, 1200), metavar="FIRST:LAST", help="scenes of the cartoon world (default 1000:1200)")
     p.add_argument("--method", default="faseg", help='names with commas between; change numbers as in "faseg:tau=0;flip=False"')
     p.add_argument("--sweep", metavar="NAME=FIRST:LAST:STEP", help="one row per value of a number, for the methods that have it")
@@ -90,15 +92,20 @@ def prepare(a):
 def run(a):
     rows, dataset, model, candidates, captions = prepare(a)
     asked = {"dataset": dataset.name, "split": dataset.split, "weights": model.source,
-             "candidates": "none" if a.unsupervised else a.candidates, "captions": a.captioner or a.captions}
-    settings = asked | {"unsupervised": a.unsupervised, "shuffle_classes": a.shuffle_classes, "clip": a.clip,
-                        "dtype": str(model.dtype), "thresholds": str(a.thresholds), "rows": [row.name for row in rows]}
+             "candidates": "none" if a.unsupervised else a.candidates,
+             "captions": a.captioner or a.captions}
+    settings = asked | {"unsupervised": a.unsupervised, "shuffle_classes": a.shuffle_classes,
+                        "clip": a.clip, "dtype": str(model.dtype), "thresholds": str(a.thresholds),
+                        "rows": [row.name for row in rows]}
     totals, failed = evaluate(rows, dataset, model, candidates, captions, out=a.out, settings=settings, unsupervised=a.unsupervised,
                               save_masks=a.save_masks)
     if int(os.environ.get("RANK", 0)):                                     # the first process speaks for all
         return 0
-    report = asked | {"list": dataset.listing, "pictures": len(dataset.ids) - failed, "failed": failed, "of": dataset.size,
-                      "methods": {row.name: summary(totals[row.name], dataset) | {"numbers": asdict(row.how)} for row in rows}}
+    report = asked | {"list": dataset.listing, "pictures": len(dataset.ids) - failed,
+                      "failed": failed, "of": dataset.size, "methods": {}}
+    for row in rows:
+        found = summary(totals[row.name], dataset)
+        report["methods"][row.name] = found | {"numbers": asdict(row.how)}
     text, as_json = table.markdown(report), table.as_json(report)
     if a.out:
         for name, content in (("table.md", text), ("table.csv", table.as_csv(report)), ("table.json", as_json + "\n")):

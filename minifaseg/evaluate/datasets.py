@@ -1,6 +1,6 @@
 """The usual data sets as pictures with their truth, in the folders mmsegmentation uses; and the cartoon world, painted on the fly.
 
-    data = open_dataset("voc", "data/VOCdevkit")    # InputError unless all 1,449 pictures of val are there, with their label files
+    data = open_dataset("voc", "data/VOCdevkit")    # InputError unless all of val is there
     image, truth = data.read(data.ids[0])           # RGB picture; (H, W) uint8: 0 background, i the i-th class, 255 ignore
 
 The label files number their classes in five ways, with shifts, gaps and several meanings of 0. All of it is settled by one table
@@ -28,9 +28,10 @@ IGNORE = 255
 
 @dataclass(frozen=True)
 class Dataset:
-    """classes: prompt wordings, label i of a truth map is classes[i - 1]; file_names: the same as the data set's files spell them;
-    background: label 0 counts as a class (else no pixel is 0); things: the wordings of countable objects; ids: the pictures;
-    split: its name; listing: the file or folder that names its pictures; size: how many the whole split has, which may be more than
+    """classes: prompt wordings, label i of a truth map is classes[i - 1]; file_names: the same as
+    the data set's files spell them; background: label 0 counts as a class (else no pixel is 0);
+    things: the wordings of countable objects; ids: the pictures; split: its name; listing: the file
+    or folder that names its pictures; size: how many the whole split has, which may be more than
     there are ids; files: id -> the paths of a picture and its label map, for a data set on disk."""
     name: str
     classes: tuple[str, ...]
@@ -45,7 +46,8 @@ class Dataset:
     files: Callable[[str], tuple[Path, Path]] | None = field(default=None, repr=False)
 
     def content(self, id: str) -> str | None:
-        """A digest of a picture and its truth: other bytes, another digest. None if one of the two cannot be read."""
+        """A digest of a picture and its truth: other bytes, another digest. None if one of the two
+        cannot be read."""
         if self.files:
             digests = [file_digest(path) for path in self.files(id)]
             return None if None in digests else digest(*digests)
@@ -63,10 +65,11 @@ class Dataset:
 class Layout:
     """One data set on disk. Paths are relative to its root; {split}, {id} and {city} (the id's start) vary.
 
-    home: where the root usually lies below a data folder; splits: a text file of ids, or a folder whose pictures all count;
-    values: pixel value -> our label, for every value the files may hold besides 255; hint: where the files come from;
-    sizes: split -> how many pictures it may have when it is whole; lists: text files of ids that stand for `splits` where they are
-    there, with list_sizes.
+    home: where the root usually lies below a data folder; splits: a text file of ids, or a folder
+    whose pictures all count; values: pixel value -> our label, for every value the files may hold
+    besides 255; hint: where the files come from; sizes: split -> how many pictures it may have when
+    it is whole; lists: text files of ids that stand for `splits` where they are there, with
+    list_sizes.
     """
     home: str
     pictures: str
@@ -93,44 +96,50 @@ def same(n: int) -> dict[int, int]:
 
 CONTEXT_FILES = dict(home="VOCdevkit/VOC2010", pictures="JPEGImages/{id}.jpg", labels="SegmentationClassContext/{id}.png",
                      splits="ImageSets/SegmentationContext/{split}.txt", pairs=CONTEXT, things=CONTEXT_THINGS,
-                     sizes={"train": (4996, 4998), "val": (5104, 5105)},          # by the converter's list, and by the authors' own
+                     sizes={"train": (4996, 4998), "val": (5104, 5105)},     # converter's, authors'
                      hint="labels and lists are made by mmsegmentation's tools/dataset_converters/pascal_context.py")
 COCO_SIZES = {"train": (118287,), "val": (5000,)}
-# The "curated" pictures of COCO-Stuff, on which DiffSeg, STEGO, PiCIE and IIC measure: in the data set's folder, or beside it.
+# The "curated" pictures of COCO-Stuff, on which DiffSeg, STEGO, PiCIE and IIC measure: in the data
+# set's folder, or beside it.
 CURATED = "curated/{split}2017/Coco164kFull_Stuff_Coarse_7.txt"
 LAYOUTS = {
     "voc": Layout("VOCdevkit/VOC2012", "JPEGImages/{id}.jpg", "SegmentationClass/{id}.png", "ImageSets/Segmentation/{split}.txt",
-                  VOC, {name for name, _ in VOC}, {0: 0, **same(20)}, True, "all are in the VOC 2012 trainval archive",
+                  VOC, {name for name, _ in VOC}, {0: 0, **same(20)}, True,
+                  "all are in the VOC 2012 trainval archive",
                   sizes={"train": (1464,), "val": (1449,), "trainval": (2913,)}),
     # mmsegmentation's reduce_zero_label for 59 classes: what it makes 255 and i - 1 is 255 and i here, and nothing shifts again
     "context59": Layout(**CONTEXT_FILES, values={0: IGNORE, **same(59)}, background=False),
     "context60": Layout(**CONTEXT_FILES, values={0: 0, **same(59)}, background=True),
     "coco-object": Layout("coco_stuff164k", "images/{split}2017/{id}.jpg", "annotations/{split}2017/{id}_instanceTrainIds.png",
                           "images/{split}2017", COCO, {name for name, _ in COCO}, {0: 0, **same(80)}, True,
-                          "labels are made of COCO-Stuff's by GroupViT's convert_dataset/convert_coco_object.py", COCO_SIZES),
+                          "labels are made of COCO-Stuff's by GroupViT's "
+                          "convert_dataset/convert_coco_object.py", COCO_SIZES),
     "cityscapes27": Layout("cityscapes", "leftImg8bit/{split}/{city}/{id}_leftImg8bit.png",
                            "gtFine/{split}/{city}/{id}_gtFine_labelIds.png", "leftImg8bit/{split}", CITYSCAPES, CITYSCAPES_THINGS,
                            {**{i: IGNORE for i in range(7)}, **{i: i - 6 for i in range(7, 34)}}, False,
-                           "the archives leftImg8bit_trainvaltest and gtFine_trainvaltest, unpacked side by side; not labelTrainIds",
+                           "the archives leftImg8bit_trainvaltest and gtFine_trainvaltest, "
+                           "unpacked side by side; not labelTrainIds",
                            sizes={"train": (2975,), "val": (500,), "test": (1525,)}),
     "cocostuff27": Layout("coco_stuff164k", "images/{split}2017/{id}.jpg", "annotations/{split}2017/{id}.png", "images/{split}2017",
                           COCOSTUFF, set(COCOSTUFF_THINGS), dict(enumerate(coarse_labels())), False,
-                          "labels are those of stuffthingmaps_trainval2017.zip, values 0 to 181 and 255; not labelTrainIds",
-                          COCO_SIZES, (CURATED, f"../{CURATED}"), {"train": (49629,), "val": (2175,)})}
+                          "labels are those of stuffthingmaps_trainval2017.zip, values 0 to 181 "
+                          "and 255; not labelTrainIds", COCO_SIZES, (CURATED, f"../{CURATED}"),
+                          {"train": (49629,), "val": (2175,)})}
 NAMES = (*LAYOUTS, "cartoon")
 
 
-def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 1200), side: int = 128, listing=None,
-                 partial=False) -> Dataset:
+def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 1200), side: int = 128,
+                 listing=None, partial=False) -> Dataset:
     """One of NAMES. root: its folder, or a data folder above it; reads the list of ids, no picture yet. Raises InputError.
 
-    listing: a text file of ids, or a folder of pictures, instead of the split's own. A split of which pictures or label files are
-    missing, or that has not its known number of pictures, is refused; partial: take what is there.
-    The cartoon world needs no root and has no splits: one picture of side x side pixels per seed; its ids are the seeds as text.
+    listing: a text file of ids, or a folder of pictures, instead of the split's own. A split of
+    which pictures or label files are missing, or that has not its known number of pictures, is
+    refused; partial: take what is there. The cartoon world needs no root and has no splits: one
+    picture of side x side pixels per seed; its ids are the seeds as text.
     """
     if name == "cartoon":
         if listing is not None:
-            raise InputError(f"cartoon: no list of pictures ({listing}); its scenes are given by seeds")
+            raise InputError(f"cartoon: no list of pictures ({listing}); its scenes go by seeds")
         return open_cartoon(seeds, side)
     if name not in LAYOUTS:
         raise InputError(f"no data set {name!r}; there is: {', '.join(NAMES)}")
@@ -143,7 +152,7 @@ def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 120
     if listing is None:
         listing, sizes = find_listing(layout, root, split)
     else:
-        listing, sizes = Path(listing).expanduser(), ()                     # whole by definition, if its files are there
+        listing, sizes = Path(listing).expanduser(), ()               # whole if its files are there
         title += f" by {listing}"
     listed = list_ids(listing, layout, root, split)
     files = functools.partial(paths_of, layout, root, split)
@@ -151,7 +160,8 @@ def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 120
     file_names, classes = zip(*layout.pairs)
     things = tuple(wording for spelt, wording in layout.pairs if spelt in layout.things)
     size = len(listed) if len(listed) in sizes or not sizes else sizes[-1]
-    return Dataset(name, classes, file_names, layout.background, things, ids, functools.partial(read_files, layout, root, split), split,
+    reader = functools.partial(read_files, layout, root, split)
+    return Dataset(name, classes, file_names, layout.background, things, ids, reader, split,
                    str(listing), size, files)
 
 
@@ -164,7 +174,8 @@ def open_cartoon(seeds, side) -> Dataset:
         raise InputError(f"cartoon: seeds {seeds!r}; give one or more whole numbers from 0, such as range(1000, 1200)")
     if side < 1:
         raise InputError(f"cartoon: pictures of {side} x {side} pixels; give a side of 1 or more")
-    return Dataset("cartoon", CLASSES, CLASSES, True, tuple(THINGS), ids, functools.partial(read_cartoon, side), size=len(ids))
+    reader = functools.partial(read_cartoon, side)
+    return Dataset("cartoon", CLASSES, CLASSES, True, tuple(THINGS), ids, reader, size=len(ids))
 
 
 def read_cartoon(side, id):

@@ -10,9 +10,11 @@ from .datasets import IGNORE
 
 
 def confusion(truth, prediction, n):
-    """(n, n + 1) counts of two (H, W) label maps; pixels whose truth is 255 do not count, predictions from n on are no class.
+    """(n, n + 1) counts of two (H, W) label maps; pixels whose truth is 255 do not count,
+    predictions from n on are no class.
 
-    Raises InputError for maps of different shapes, and for what are no labels: fractions, numbers below 0, a truth from n on.
+    Raises InputError for maps of different shapes, and for what are no labels: fractions, numbers
+    below 0, a truth from n on.
     """
     truth, prediction = check_maps(truth, prediction, n)
     kept = truth != IGNORE
@@ -24,8 +26,8 @@ def check_maps(truth, other, n):
     """Both as arrays, if they can be compared pixel by pixel."""
     truth, other = np.asarray(truth), np.asarray(other)
     if truth.shape != other.shape:
-        raise InputError(f"label maps of {' x '.join(map(str, truth.shape))} and {' x '.join(map(str, other.shape))}; they must be of one "
-                         "shape (H, W), the prediction at the size of the truth")
+        raise InputError(f"label maps of {by(truth.shape)} and {by(other.shape)}; they must be of "
+                         "one shape (H, W), the prediction at the size of the truth")
     for name, labels in (("truth", truth), ("prediction", other)):
         if labels.dtype.kind not in "uib":
             raise InputError(f"a {name} of {labels.dtype}; labels are whole numbers")
@@ -33,8 +35,13 @@ def check_maps(truth, other, n):
             raise InputError(f"a {name} with the label {labels.min()}; labels begin at 0")
     known = truth[truth != IGNORE]
     if known.size and known.max() >= n:
-        raise InputError(f"a truth with the label {known.max()}; with the background there are {n}, 0 to {n - 1}, and {IGNORE} does not count")
+        raise InputError(f"a truth with the label {known.max()}; with the background there are "
+                         f"{n}, 0 to {n - 1}, and {IGNORE} does not count")
     return truth, other
+
+
+def by(shape):
+    return " x ".join(map(str, shape))
 
 
 def match(truth, segments, n):
@@ -70,13 +77,15 @@ def summary(matrix, dataset):
     """
     n = len(dataset.classes) + 1
     if matrix.shape != (n, n + 1):
-        raise InputError(f"a matrix of {' x '.join(map(str, matrix.shape))} for {len(dataset.classes)} classes; it must be {n} x {n + 1}")
+        raise InputError(f"a matrix of {by(matrix.shape)} for {n - 1} classes, "
+                         f"which need {n} x {n + 1}")
     first = 0 if dataset.background else 1
     names = ("background", *dataset.classes)[first:]
     each = iou(matrix)[first:]
     mean = lambda x: float(np.nanmean(x)) if np.isfinite(x).any() else float("nan")
     pixels, hits = matrix.sum(), np.diag(matrix).sum()
-    return {"miou": mean(each), "miou_absent_zero": float(np.nan_to_num(each).mean()) if pixels else float("nan"),
-            "pixel_accuracy": float(hits / pixels) if pixels else float("nan"),
+    absent_zero = float(np.nan_to_num(each).mean()) if pixels else float("nan")
+    accuracy = float(hits / pixels) if pixels else float("nan")
+    return {"miou": mean(each), "miou_absent_zero": absent_zero, "pixel_accuracy": accuracy,
             "things": mean(np.array([v for name, v in zip(names, each) if name in dataset.things] or [np.nan])),
             "per_class": dict(zip(names, each.tolist()))}

@@ -1,8 +1,10 @@
 """Every row on every picture: captures shared, results kept picture by picture, so that a killed run goes on where it was.
 
-A folder of results holds settings.json and one file of lines per process, part-0.jsonl, ...: one line per picture with its origin and
-the sparse confusion matrix of every row. A line is appended in one write; half a line, left by a kill, is cut off at the next start.
-A line is used again only if its origin (origin.py) is what it would be today; a picture may have older lines, which nothing reads.
+A folder of results holds settings.json and one file of lines per process, part-0.jsonl, ...: one
+line per picture with its origin and the sparse confusion matrix of every row. A line is appended in
+one write; half a line, left by a kill, is cut off at the next start. A line is used again only if
+its origin (origin.py) is what it would be today; a picture may have older lines, which nothing
+reads.
 """
 import errno
 import json
@@ -48,7 +50,8 @@ class Results:
     """The lines of one folder; out=None keeps nothing on disk."""
 
     def __init__(self, out, settings, rank=0):
-        self.lines, self.file = {}, None               # (picture id, origin) -> {row: [[true, predicted, count], ...]}
+        self.lines = {}          # (id, origin) -> {row: [[true, predicted, count], ...]}
+        self.file = None
         if out is None:
             return
         out = Path(out)
@@ -103,15 +106,18 @@ def parsed(text):
 class Work:
     """What is done for one picture, and what of it was done before."""
 
-    def __init__(self, rows, dataset, model, candidates, captions, results, unsupervised, save_masks):
-        self.rows, self.dataset, self.model, self.candidates = rows, dataset, model, candidates
-        self.captions, self.results, self.unsupervised, self.save_masks = captions, results, unsupervised, save_masks
+    def __init__(self, rows, dataset, model, candidates, captions, results, unsupervised,
+                 save_masks):
+        self.rows, self.dataset, self.model = rows, dataset, model
+        self.candidates, self.captions, self.unsupervised = candidates, captions, unsupervised
+        self.results, self.save_masks = results, save_masks
         numbers = {row.name: [row.method, asdict(row.how)] for row in rows}
         about = [dataset.name, dataset.classes, dataset.background, unsupervised, numbers]
-        self.origins = None if results.file is None else Origins(model, *about)         # nothing is kept: nobody asks
+        self.origins = Origins(model, *about) if results.file is not None else None
 
     def origin(self, id):
-        """Of a picture's result: its own content and truth, the run's numbers and weights, what is told of it. None if nothing is kept."""
+        """Of a picture's result: its own content and truth, the run's numbers and weights, what is
+        told of it. None if nothing is kept."""
         content = self.origins and self.dataset.content(id)
         if not content:
             return None
@@ -125,12 +131,14 @@ class Work:
         """Is there a line of this origin, and every mask that is asked for?"""
         if origin is None or (id, origin) not in self.results.lines:
             return False
-        return not self.save_masks or all(is_sealed(self.mask(row, id), origin, row.name) for row in self.rows)
+        rows = self.rows if self.save_masks else ()
+        return all(is_sealed(self.mask(row, id), origin, row.name) for row in rows)
 
     def do(self, id):
         """The origin under which the picture's matrices stand in the results now."""
-        origin = self.origin(id)                                            # before the files are read
-        matrices, labels = score(self.rows, self.dataset, self.model, self.candidates, self.captions, id, self.unsupervised)
+        origin = self.origin(id)                         # before the files are read
+        matrices, labels = score(self.rows, self.dataset, self.model, self.candidates,
+                                 self.captions, id, self.unsupervised)
         if self.save_masks:
             for row in self.rows:
                 save_mask(self.mask(row, id), labels[row.name], origin, row.name)
@@ -146,7 +154,8 @@ def save_mask(path, labels, origin, name):
 
 
 def done_before(work, mine, shard, total):
-    """{picture id: origin} of this process's pictures that need not be done again; one line of what is, over all processes."""
+    """{picture id: origin} of this process's pictures that need not be done again; one line of what
+    is, over all processes."""
     done, known = {}, work.results.ids
     stale = 0
     for id in (id for id in mine if id in known):
@@ -157,15 +166,17 @@ def done_before(work, mine, shard, total):
             stale += 1
     reused, stale = shard.total(np.array([len(done), stale]))
     if reused and not shard.rank:
-        print(f"{reused} of {total} pictures were done before, with the same data, lists, weights and numbers: reused", file=sys.stderr)
+        print(f"{reused} of {total} pictures were done before, with the same data, lists, weights "
+              "and numbers: reused", file=sys.stderr)
     if stale and not shard.rank:
-        print(f"{stale} of {total} pictures were done before with other data, lists, weights, numbers or code, or lack a mask: "
-              "computed anew", file=sys.stderr)
+        print(f"{stale} of {total} pictures were done before with other data, lists, weights, "
+              "numbers or code, or lack a mask: computed anew", file=sys.stderr)
     return done
 
 
 class Failures:
-    """Pictures that are left out, each in a line. While none has succeeded the lines wait: what is wrong with all is said once."""
+    """Pictures that are left out, each in a line. While none has succeeded the lines wait: what is
+    wrong with all is said once."""
     PATIENCE = 10                                                           # pictures
 
     def __init__(self, tell):
@@ -177,7 +188,8 @@ class Failures:
         if self.some_succeeded:
             self.say()
         elif self.count == self.PATIENCE:
-            raise InputError(f"none of the first {self.count} pictures can be used, so no other is tried; the first, {self.waiting[0]}")
+            raise InputError(f"none of the first {self.count} pictures can be used, so no other is "
+                             f"tried; the first, {self.waiting[0]}")
 
     def success(self):
         self.some_succeeded = True
@@ -193,8 +205,8 @@ def evaluate(rows, dataset, model, candidates, captions=None, *, out=None, setti
              progress=True):
     """(matrices {row name: (n, n + 1)}, number of pictures left out) over all pictures, summed over all processes.
 
-    A picture that cannot be read, captioned or segmented is reported on stderr and left out for every row alike. Raises InputError
-    when that is so of all, at the latest after ten.
+    A picture that cannot be read, captioned or segmented is reported on stderr and left out for
+    every row alike. Raises InputError when that is so of all, at the latest after ten.
     """
     shard, n = Shard(model.device), len(dataset.classes) + 1
     results = Results(out, settings or {}, shard.rank)
@@ -220,7 +232,8 @@ def evaluate(rows, dataset, model, candidates, captions=None, *, out=None, setti
             bar.set_postfix_str(f"mIoU {summary(totals[rows[0].name], dataset)['miou']:.3f}")
         failed = int(shard.total(np.array([failures.count]))[0])
         if failed == len(dataset.ids) and failures.waiting:
-            raise InputError(f"none of the {failed} pictures can be used; the first, {failures.waiting[0]}")
+            first = failures.waiting[0]
+            raise InputError(f"none of the {failed} pictures can be used; the first, {first}")
         failures.say()
     totals = {name: shard.total(m) for name, m in totals.items()}
     shard.close()

@@ -15,8 +15,9 @@ PUBLISHED = {
     "coco-object": {"diffsegmenter": 37.9, "iseg": 38.4, "invseg": 36.0, "diffseg": 19.1},
     "cityscapes27": {"diffseg": 21.2, "iseg": 25.0},
     "cocostuff27": {"diffseg": 43.6, "iseg": 45.2}}
-PUBLISHED_ON = {"voc": (1449,), "context60": (5104, 5105), "coco-object": (5000,), "cityscapes27": (500,),
-                "cocostuff27": (2175,)}                                     # pictures of val; COCO-Stuff: its curated list
+# On how many pictures: those of val; of COCO-Stuff the curated list.
+PUBLISHED_ON = {"voc": (1449,), "context60": (5104, 5105), "coco-object": (5000,),
+                "cityscapes27": (500,), "cocostuff27": (2175,)}
 COLUMNS = (("miou", "mIoU"), ("miou_absent_zero", "mIoU, absent = 0"), ("things", "things"), ("pixel_accuracy", "pixel accuracy"))
 OURS = {"invseg": "invseg (our reconstruction)"}
 
@@ -30,7 +31,8 @@ def markdown(report):
     methods = report["methods"]
     published = PUBLISHED.get(report["dataset"], {}) if not report.get("candidates", "").startswith("gt") else {}
     other = bool(published) and report["pictures"] not in PUBLISHED_ON[report["dataset"]]
-    lines = [f"{report['dataset']}, {pictures(report)}, weights: {report['weights']}, candidates: {report['candidates']}"
+    lines = [f"{report['dataset']}, {pictures(report)}, weights: {report['weights']}, "
+             f"candidates: {report['candidates']}"
              + (f", {report['failed']} left out" if report["failed"] else ""), "",
              "| method | " + " | ".join(title for _, title in COLUMNS) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
     for name, m in methods.items():
@@ -41,7 +43,8 @@ def markdown(report):
     for c in next(iter(methods.values()))["per_class"]:
         lines.append(f"| {c} | " + " | ".join(percent(m["per_class"][c]) for m in methods.values()) + " |")
     if other:
-        lines += ["", f"No published numbers: those are of {' or '.join(map(str, PUBLISHED_ON[report['dataset']]))} pictures."]
+        theirs = " or ".join(map(str, PUBLISHED_ON[report["dataset"]]))
+        lines += ["", f"No published numbers: those are of {theirs} pictures."]
     return "\n".join(lines) + "\n"
 
 
