@@ -86,7 +86,7 @@ def test_the_command(tmp_path):
     assert report["variants"]["result"]["as released"]["equal_pixels"] == 1 and "| no inversion |" in done.stdout
     before = (tmp_path / "naive.json").stat().st_mtime_ns
     done = run("naive")
-    assert done.returncode == 0 and (tmp_path / "naive.json").stat().st_mtime_ns == before                # kept: goes on where it was
+    assert done.returncode == 0 and (tmp_path / "naive.json").stat().st_mtime_ns == before
     assert "1 of 1 experiments were measured before" in done.stderr
     done = run("speed")
     assert done.returncode == 1 and "no experiment called speed" in done.stderr and len(done.stderr.splitlines()) == 1
@@ -96,8 +96,9 @@ def test_what_was_measured_elsewhere_or_of_something_else_is_measured_anew(tmp_p
     about = {"setting": CARTOON.as_json(), "machine": "m", "origin": "weights and code"}
     kept, file = about | {"result": {"total": 1.5}}, tmp_path / "x.json"
     assert measured_before(file, about) is None
-    for content, same in ((kept, True), (kept | {"machine": "another"}, False), (kept | {"origin": "newer code"}, False),
-                          (kept | {"setting": about["setting"] | {"side": 32}}, False), ({"result": {}}, False), ([], False)):
+    others = (kept | {"machine": "another"}, kept | {"origin": "newer code"},
+              kept | {"setting": about["setting"] | {"side": 32}}, {"result": {}}, [])
+    for content, same in ((kept, True), *((other, False) for other in others)):
         file.write_text(json.dumps(content))
         assert measured_before(file, about) == (kept if same else None)
     file.write_text('{"setting": ')

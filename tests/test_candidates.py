@@ -237,10 +237,12 @@ def test_clip_refusals(clip_folder, blip_folder, tmp_path):
     refused(lambda: ClipTagger(clip_folder, ANIMALS, device="cuda:99"), "cuda:99")
 
 
-def test_origins_tell_models_apart_and_not_their_places(clip_folder, blip_folder, tag, tell, dataset, tmp_path):
-    """Equal for a copy in another folder and for what was used meanwhile; another for one changed weight, template or share."""
+def test_origins_tell_models_apart_and_not_their_places(clip_folder, blip_folder, tag, tell, dataset,
+                                                        tmp_path):
+    """Equal for a copy elsewhere, used or not; another for a changed weight, template or share."""
     import shutil
-    for folder, first, make in ((clip_folder, tag, lambda path: ClipTagger(path, ANIMALS)), (blip_folder, tell, Captioner)):
+    makers = ((clip_folder, tag, lambda path: ClipTagger(path, ANIMALS)), (blip_folder, tell, Captioner))
+    for folder, first, make in makers:
         shutil.copytree(folder, tmp_path / folder.name, dirs_exist_ok=True)
         first(picture())
         other = make(tmp_path / folder.name)
@@ -251,8 +253,11 @@ def test_origins_tell_models_apart_and_not_their_places(clip_folder, blip_folder
         assert other.origin != first.origin
     assert ClipTagger(clip_folder, ANIMALS, share=0.6).origin != tag.origin
     assert ClipTagger(clip_folder, ANIMALS, template="the {}").origin != tag.origin
-    assert Candidates("clip", dataset, tag).origin("a") == Candidates("clip", dataset, tag).origin("b")
-    assert Candidates("gt+2", dataset).origin("a") != Candidates("gt+3", dataset).origin("a") != Candidates("all", dataset).origin("a")
+    by_clip = Candidates("clip", dataset, tag)
+    assert by_clip.origin("a") == Candidates("clip", dataset, tag).origin("b")
+    others = [Candidates(how, dataset).origin("a") for how in ("gt", "gt+2", "gt+3", "all")]
+    others.append(Candidates("gt", dataset, shuffle=1).origin("a"))
+    assert all(others.count(origin) == 1 for origin in others)
     assert Captions(tell).origin("a") == tell.origin and Captions(None).origin("a") is None
 
 

@@ -92,11 +92,14 @@ def test_matching_finds_the_best_pairs():
     assert np.array_equal(match(truth, truth + 1, 3), truth)
 
 
+ZEROS = np.zeros((2, 3), int)
+
+
 @pytest.mark.parametrize("truth, prediction, says", [
-    (np.zeros((2, 3), int), np.zeros((3, 2), int), "2 x 3 and 3 x 2"), (np.zeros((2, 3), int), np.zeros(6, int), "2 x 3 and 6"),
-    (np.zeros((2, 3), int), np.zeros((2, 4), int), "2 x 3 and 2 x 4"), (np.full((2, 3), 4), np.zeros((2, 3), int), "label 4; with the"),
-    (np.full((2, 3), -1), np.zeros((2, 3), int), "truth with the label -1"), (np.zeros((2, 3), int), np.full((2, 3), -1), "label -1"),
-    (np.zeros((2, 3), int), np.full((2, 3), 0.7), "prediction of float64"), (np.full((2, 3), 254), np.zeros((2, 3), int), "label 254")])
+    (ZEROS, ZEROS.T, "2 x 3 and 3 x 2"), (ZEROS, ZEROS.ravel(), "2 x 3 and 6"),
+    (ZEROS, ZEROS[:, :2], "2 x 3 and 2 x 2"), (ZEROS + 4, ZEROS, "label 4; with the"),
+    (ZEROS - 1, ZEROS, "truth with the label -1"), (ZEROS, ZEROS - 1, "prediction with the label -1"),
+    (ZEROS, ZEROS + 0.7, "prediction of float64"), (ZEROS + 254, ZEROS, "label 254")])
 def test_maps_that_cannot_be_compared_are_refused(truth, prediction, says):
     for compare in (confusion, match):
         with pytest.raises(InputError, match=says):
@@ -108,8 +111,10 @@ def test_nothing_counted_is_no_number():
     everything_ignored = confusion(np.full((5, 5), 255), np.zeros((5, 5), int), 4)
     for matrix in (np.zeros((4, 5), np.int64), everything_ignored):
         m = summary(matrix, world())
-        assert all(np.isnan(m[key]) for key in ("miou", "miou_absent_zero", "pixel_accuracy", "things"))
-        report = {"dataset": "toy", "weights": "x", "candidates": "gt", "pictures": 0, "failed": 0, "methods": {"faseg": m}}
+        for key in ("miou", "miou_absent_zero", "pixel_accuracy", "things"):
+            assert np.isnan(m[key])
+        report = {"dataset": "toy", "weights": "x", "candidates": "gt", "pictures": 0, "failed": 0,
+                  "methods": {"faseg": m}}
         assert "| faseg | - | - | - | - |" in markdown(report)
         assert json.loads(as_json(report))["methods"]["faseg"]["pixel_accuracy"] is None
     with pytest.raises(InputError, match="5 x 6 for 3 classes, which need 4 x 5"):
@@ -214,8 +219,9 @@ def test_killed_run_goes_on(tmp_path):
 def test_other_settings_are_refused(tmp_path):
     Results(tmp_path, {"method": "a"}).add("1", "made of", {"a": np.eye(2, 3, dtype=np.int64)})
     with open(tmp_path / "part-0.jsonl", "ab") as f:
-        f.write(b"\0\0\0\n[1]\n")                                         # what a machine that lost its power may leave
-    assert Results(tmp_path, {"method": "a"}).lines == {("1", "made of"): {"a": [[0, 0, 1], [1, 1, 1]]}}
+        f.write(b"\0\0\0\n[1]\n")                         # what a machine that lost its power may leave
+    lines = Results(tmp_path, {"method": "a"}).lines
+    assert lines == {("1", "made of"): {"a": [[0, 0, 1], [1, 1, 1]]}}
     with pytest.raises(InputError, match="other settings"):
         Results(tmp_path, {"method": "b"})
 
@@ -230,9 +236,10 @@ def test_two_processes_give_the_same_matrix(tmp_path):
                    capture_output=True)
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
     assert {len(p.read_text().splitlines()) for p in (tmp_path / "two").glob("part-*.jsonl")} == {2, 3}
-    again = subprocess.run([sys.executable, "-m", "minifaseg.evaluate", *arguments, str(tmp_path / "again.json"), "--out", str(tmp_path / "two")],
-                           check=True, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert "5 of 5 pictures were done before, with the same data" in again.stderr          # by either of the two
+    command = [sys.executable, "-m", "minifaseg.evaluate", *arguments, str(tmp_path / "again.json")]
+    again = subprocess.run([*command, "--out", str(tmp_path / "two")], check=True, cwd=ROOT,
+                           env=environment, capture_output=True, text=True)
+    assert "5 of 5 pictures were done before, with the same data" in again.stderr
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "one.json").read_bytes()
 
 

@@ -1,5 +1,6 @@
 """A finished result is used again only if it was made from the same: otherwise the next run gives
 what a fresh one gives, byte for byte."""
+
 import copy
 import functools
 import io
@@ -37,7 +38,9 @@ def load_content(weights, numbers, *arguments, **options):
 
 def load(weights, *arguments, **options):
     assert weights == "w.safetensors"
-    return load_content(Path(weights).read_bytes(), Path("w.json").read_bytes(), *arguments, **options)
+    return load_content(
+        Path(weights).read_bytes(), Path("w.json").read_bytes(), *arguments, **options
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +49,7 @@ def here(tmp_path, monkeypatch):
     would take most of the time."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(minifaseg, "load", load)
-    monkeypatch.setattr(minifaseg, "__version__", minifaseg.__version__)    # so that it is put back
+    monkeypatch.setattr(minifaseg, "__version__", minifaseg.__version__)  # so that it is put back
     monkeypatch.setattr(command.table, "plot", lambda *_: None)
     shutil.copy(CARTOON, "w.safetensors")
     shutil.copy(CARTOON.with_suffix(".json"), "w.json")
@@ -55,7 +58,9 @@ def here(tmp_path, monkeypatch):
 
 
 def contents(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()
+    }
 
 
 def in_place(path, change):
@@ -77,9 +82,25 @@ def change_one_word():
 
 # The main command
 
+
 def segment(out, *arguments):
     words = ["cow", "wall", "floor"] if "sky" not in arguments else []
-    assert main(["photos", *words, *arguments, "--weights", "w.safetensors", "--device", "cpu", "-o", out]) == 0
+    assert (
+        main(
+            [
+                "photos",
+                *words,
+                *arguments,
+                "--weights",
+                "w.safetensors",
+                "--device",
+                "cpu",
+                "-o",
+                out,
+            ]
+        )
+        == 0
+    )
 
 
 def another_picture():
@@ -106,7 +127,7 @@ def shrunk_mask():
 
 def half_a_mask():
     content = Path("out/a_mask.png").read_bytes()
-    Path("out/a_mask.png").write_bytes(content[:len(content) // 2])
+    Path("out/a_mask.png").write_bytes(content[: len(content) // 2])
 
 
 def newer_version():
@@ -120,12 +141,20 @@ def recommended_numbers():
     Path("w.json").write_text(json.dumps(numbers))
 
 
-CHANGES = {"nothing": (lambda: None, []), "picture": (another_picture, []), "classes": (lambda: None, ["sky", "cow"]),
-           "threshold": (lambda: None, ["--threshold", "0.7"]), "caption": (lambda: None, ["--caption", "a cow on the floor"]),
-           "weights": (change_one_word, []),
-           "recommended numbers": (recommended_numbers, []), "scores of another": (another_scores_file, []),
-           "overlay of another": (another_overlay, []), "mask shrunk": (shrunk_mask, []), "mask cut off": (half_a_mask, []),
-           "version": (newer_version, [])}
+CHANGES = {
+    "nothing": (lambda: None, []),
+    "picture": (another_picture, []),
+    "classes": (lambda: None, ["sky", "cow"]),
+    "threshold": (lambda: None, ["--threshold", "0.7"]),
+    "caption": (lambda: None, ["--caption", "a cow on the floor"]),
+    "weights": (change_one_word, []),
+    "recommended numbers": (recommended_numbers, []),
+    "scores of another": (another_scores_file, []),
+    "overlay of another": (another_overlay, []),
+    "mask shrunk": (shrunk_mask, []),
+    "mask cut off": (half_a_mask, []),
+    "version": (newer_version, []),
+}
 OF_ONE = ("picture", "scores of another", "overlay of another", "mask shrunk", "mask cut off")
 
 
@@ -177,8 +206,26 @@ def test_standard_input_is_never_taken_for_what_it_was(monkeypatch, capsys):
         png = io.BytesIO()
         paint(seed).image.save(png, "PNG")
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(png.getvalue())))
-        assert main(["-", "cow", "wall", "--weights", "w.safetensors", "--device", "cpu", "-o", "out", "--resume"]) == 0
-    expected = minifaseg.segment(paint(1).image, ["cow", "wall"], load("w.safetensors", "cpu")).labels
+        assert (
+            main(
+                [
+                    "-",
+                    "cow",
+                    "wall",
+                    "--weights",
+                    "w.safetensors",
+                    "--device",
+                    "cpu",
+                    "-o",
+                    "out",
+                    "--resume",
+                ]
+            )
+            == 0
+        )
+    expected = minifaseg.segment(
+        paint(1).image, ["cow", "wall"], load("w.safetensors", "cpu")
+    ).labels
     assert (np.asarray(Image.open("out/stdin_mask.png")) == expected).all()
 
 
@@ -196,10 +243,14 @@ def test_masks_are_plain_png_files():
 
 # What tells one model from another
 
+
 def test_a_copy_of_the_weights_is_the_same_model():
     shutil.copy("w.safetensors", "copy.safetensors")
     shutil.copy("w.json", "copy.json")
-    digests = {origin.weights_digest(really_load(name, "cpu")) for name in ("w.safetensors", "copy.safetensors", "cartoon")}
+    digests = {
+        origin.weights_digest(really_load(name, "cpu"))
+        for name in ("w.safetensors", "copy.safetensors", "cartoon")
+    }
     assert len(digests) == 1
 
 
@@ -210,13 +261,16 @@ def test_every_part_of_a_model_counts():
         other = copy.copy(model)
         net = copy.deepcopy(getattr(model, part))
         last = list(net.parameters())[-1]
-        last.view(-1)[-1] += 1                                              # one number of one tensor
+        last.view(-1)[-1] += 1  # one number of one tensor
         setattr(other, part, net)
         seen.add(origin.weights_digest(other))
     other = copy.copy(model)
     other.notes = model.notes | {"side": 64}
-    seen |= {origin.weights_digest(other), origin.weights_digest(really_load("cartoon", "cpu", "bfloat16"))}
-    model.decode(torch.zeros(1, 4, 8, 8))                     # reads the decoder, which no result depends on
+    seen |= {
+        origin.weights_digest(other),
+        origin.weights_digest(really_load("cartoon", "cpu", "bfloat16")),
+    }
+    model.decode(torch.zeros(1, 4, 8, 8))  # reads the decoder, which no result depends on
     assert len(seen) == 6 and origin.weights_digest(model) in seen
 
 
@@ -243,27 +297,54 @@ def write_voc():
 
 
 def evaluate(out, *arguments):
-    asked = ["voc", "--root", "VOC2012", "--partial", "--weights", "w.safetensors", "--device", "cpu", "--method",
-             "faseg:flip=False", "--candidates", "names.json", "--captions", "captions.json", "--out", out, *arguments]
+    asked = [
+        "voc",
+        "--root",
+        "VOC2012",
+        "--partial",
+        "--weights",
+        "w.safetensors",
+        "--device",
+        "cpu",
+        "--method",
+        "faseg:flip=False",
+        "--candidates",
+        "names.json",
+        "--captions",
+        "captions.json",
+        "--out",
+        out,
+        *arguments,
+    ]
     assert command.run(command.parser().parse_args(asked)) == 0
 
 
 def corrected_label():
     path = "VOC2012/SegmentationClass/p1.png"
     values = np.asarray(Image.open(path))
-    swapped = np.where(values == CLASS["cat"], CLASS["dog"], np.where(values == CLASS["dog"], CLASS["cat"], values))
+    swapped = np.where(
+        values == CLASS["cat"], CLASS["dog"], np.where(values == CLASS["dog"], CLASS["cat"], values)
+    )
     in_place(path, lambda: Image.fromarray(swapped.astype(np.uint8)).save(path))
 
 
 def other_jpeg():
     path = "VOC2012/JPEGImages/p1.jpg"
-    in_place(path, lambda: paint(1, things=("dog", "cat")).image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path))
+    in_place(
+        path,
+        lambda: (
+            paint(1, things=("dog", "cat"))
+            .image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            .save(path)
+        ),
+    )
 
 
 def entry(file, value):
     def change():
         entries = json.loads(Path(file).read_text())
         Path(file).write_text(json.dumps(entries | {"p1": value}, indent=2))
+
     return change
 
 
@@ -279,10 +360,20 @@ def painted_mask():
     shutil.copy("masks/faseg_flip=False/p0.png", "masks/faseg_flip=False/p1.png")
 
 
-DATA = {"nothing": (lambda: None, 3), "label": (corrected_label, 2), "picture": (other_jpeg, 2), "names": (entry("names.json", ["cat"]), 2),
-        "caption": (entry("captions.json", "a cat"), 2), "same names, other order": (entry("names.json", ["dog", "Cat"]), 3),
-        "list": (shorter_list, 2), "weights": (change_one_word, 0), "recommended numbers": (recommended_numbers, 0),
-        "lost mask": (lost_mask, 2), "another's mask": (painted_mask, 2), "version": (newer_version, 0)}
+DATA = {
+    "nothing": (lambda: None, 3),
+    "label": (corrected_label, 2),
+    "picture": (other_jpeg, 2),
+    "names": (entry("names.json", ["cat"]), 2),
+    "caption": (entry("captions.json", "a cat"), 2),
+    "same names, other order": (entry("names.json", ["dog", "Cat"]), 3),
+    "list": (shorter_list, 2),
+    "weights": (change_one_word, 0),
+    "recommended numbers": (recommended_numbers, 0),
+    "lost mask": (lost_mask, 2),
+    "another's mask": (painted_mask, 2),
+    "version": (newer_version, 0),
+}
 
 
 @pytest.mark.parametrize("what", DATA)
@@ -299,12 +390,23 @@ def test_the_same_evaluation_again_gives_what_a_fresh_one_gives(what, capsys):
         assert Path("out", name).read_bytes() == Path("fresh", name).read_bytes()
     assert contents("fresh-masks").items() <= contents("masks").items()
     total = 2 if what == "list" else 3
-    assert (f"{kept} of {total} pictures were done before, with the same data, lists, weights and numbers: reused" in err) == bool(kept)
-    assert (f"{total - kept} of {total} pictures were done before with other data" in err) == (kept < total)
+    assert (
+        f"{kept} of {total} pictures were done before, with the same data, lists, weights and numbers: reused"
+        in err
+    ) == bool(kept)
+    assert (f"{total - kept} of {total} pictures were done before with other data" in err) == (
+        kept < total
+    )
 
 
-@pytest.mark.parametrize("options", [["--sweep", "threshold=0.3:0.5:0.1"], ["--unsupervised", "--method", "diffseg"],
-                                     ["--shuffle-classes", "2"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--sweep", "threshold=0.3:0.5:0.1"],
+        ["--unsupervised", "--method", "diffseg"],
+        ["--shuffle-classes", "2"],
+    ],
+)
 def test_an_evaluation_again_with_masks_that_were_not_asked_for_before(options, capsys):
     write_voc()
     evaluate("out", *options)
@@ -326,4 +428,7 @@ def test_a_label_that_is_put_back_finds_its_old_line(capsys):
     corrected_label()
     capsys.readouterr()
     evaluate("out")
-    assert Path("out/table.json").read_bytes() == first and "3 of 3 pictures were done before" in capsys.readouterr().err
+    assert (
+        Path("out/table.json").read_bytes() == first
+        and "3 of 3 pictures were done before" in capsys.readouterr().err
+    )
