@@ -22,6 +22,8 @@ import minifaseg
 from .arguments import same, sort_out
 from .errors import InputError, UsageError, WeightsError, shown
 from .formats import SUFFIXES
+from .origin import Origins, write_sealed
+from .resume import made_from, options, unfinished
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130                             # exit codes
 
@@ -52,7 +54,8 @@ def parser():
     p.add_argument("--scores", action="store_true", help="also write x_scores.npz: scores (K, H, W) float32 and classes")
     p.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
     p.add_argument("--force", action="store_true", help="overwrite files that exist")
-    p.add_argument("--resume", action="store_true", help="go on where a run was stopped: skip pictures whose files are all there")
+    p.add_argument("--resume", action="store_true",
+                   help="go on where a run was stopped: keep files that were made from the same")
     p.add_argument("--debug", action="store_true", help="show the traceback of every error")
     p.add_argument("--version", action="version", version=f"minifaseg {minifaseg.__version__}")
     p.add_argument("--weights", default="auto", help=".safetensors file, diffusers folder, sd15, cartoon or auto")
@@ -102,8 +105,8 @@ def plan(images, args) -> list[Job]:
     there = [path for job in jobs for path in job.files() if os.path.lexists(path)]
     if there and not args.force and not args.resume:
         raise UsageError(f"{there[0]} exists" + (f" (and {len(there) - 1} more)" if there[1:] else "") + "; --force overwrites, "
-                         "--resume skips finished pictures")
-    return [job for job in jobs if not (args.resume and set(job.files()) <= set(there))]
+                         "--resume goes on where a run was stopped")
+    return jobs
 
 
 # Doing it
@@ -113,8 +116,6 @@ def run(args) -> int:
     jobs, model, failed = plan(images, args), None, 0
     if getattr(args, "batch", 1) < 1:
         raise UsageError(f"--batch {args.batch}: at least 1")
-    if len(jobs) < len(images):
-        tell(f"minifaseg: {len(images) - len(jobs)} of {len(images)} pictures were finished before", sys.stderr)
     if any(job.image == "-" or os.path.exists(job.image) for job in jobs):  # else there is only to say that they are missing
         gc.disable()                                     # half a million objects are made to stay: looking for garbage among them, now
         try:                                             # and when the process ends, takes a second
@@ -124,14 +125,20 @@ def run(args) -> int:
             gc.enable()
         hint = "; for photographs get Stable Diffusion 1.5: python weights.py download" if model.is_cartoon else ""
         tell(f"weights: {model.source}, on {model.device}{hint}", sys.stderr)
+    origins = Origins(model, classes, options(args)) if model and args.output != "-" else None
+    if args.resume and origins:
+        jobs, lines = unfinished(jobs, origins)
+        for line in lines:
+            tell(f"minifaseg: {line}", sys.stderr)
     args.batch = getattr(args, "batch", 8 if model and model.device.type != "cpu" else 1)
     from .pictures import pixel_limit
+    # disable=None: a bar only on a terminal
     with pixel_limit(getattr(args, "max_pixels", None)), tqdm(total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True) as bar:
-        for job, image, result, seconds in outcomes(jobs, classes, model, args):            # disable=None: a bar only on a terminal
+        for job, image, result, seconds in outcomes(jobs, classes, model, origins, args):
             try:
                 if isinstance(result, Exception):
                     raise result
-                report(job, image, result, seconds, model, args)
+                report(job, image, result, seconds, model, origins, args)
             except (UsageError, BrokenPipeError):
                 raise
             except Exception as e:
@@ -143,13 +150,18 @@ def run(args) -> int:
     return FAILED if failed else DONE
 
 
-def outcomes(jobs, classes, model, args):
+def outcomes(jobs, classes, model, origins, args):
     """(job, picture, Result, seconds) of every job in order, with the exception in place of a Result that there is not.
 
     args.batch pictures are seen together. A batch that fails is tried again in halves, and where memory ran out they stay that small.
     """
     from .pictures import ahead, decode
-    opened = ahead(lambda job: decode(sys.stdin.buffer if job.image == "-" else job.image), jobs, args.batch)
+
+    def opened_image(job):
+        if origins:
+            origins.look(job.image)
+        return decode(sys.stdin.buffer if job.image == "-" else job.image)
+    opened = ahead(opened_image, jobs, args.batch)
     waiting, size = [], args.batch
     while waiting := waiting or list(islice(opened, args.batch)):
         some = list(takewhile(lambda pair: not isinstance(pair[1], Exception), waiting[:size]))
@@ -179,7 +191,7 @@ def outcomes(jobs, classes, model, args):
             yield *some.pop(0), results.pop(0), seconds
 
 
-def report(job, image, result, seconds, model, args) -> None:
+def report(job, image, result, seconds, model, origins, args) -> None:
     """One finished picture: write its files, say what is in it."""
     from .images import PALETTE, mask_image, overlay, write, write_png
     mask = mask_image(result.labels)
@@ -189,7 +201,7 @@ def report(job, image, result, seconds, model, args) -> None:
     if job.overlay:
         write_png(job.overlay, overlay(image, result.labels, result.classes), compress_level=1)           # else the slowest step on a GPU
     if job.mask != "-":
-        write_png(job.mask, mask)
+        write_sealed(job.mask, mask, *made_from(job, origins.of(job.image)))
     else:
         mask.save(sys.stdout.buffer, "PNG")
         sys.stdout.flush()

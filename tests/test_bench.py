@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import minifaseg
 from minifaseg.bench import naive
+from minifaseg.bench.__main__ import measured_before
 from minifaseg.bench.experiments import Setting, process, summed
 from minifaseg.bench.floor import operations
 from minifaseg.bench.side import class_names
@@ -84,9 +85,24 @@ def test_the_command(tmp_path):
     assert f"| total | {b / a:.2f} | {a:.2f} | {b:.2f} |" in done.stdout and result["equal_pixels"] >= 0.995
     assert report["variants"]["result"]["as released"]["equal_pixels"] == 1 and "| no inversion |" in done.stdout
     before = (tmp_path / "naive.json").stat().st_mtime_ns
-    assert run("naive").returncode == 0 and (tmp_path / "naive.json").stat().st_mtime_ns == before        # kept: goes on where it was
+    done = run("naive")
+    assert done.returncode == 0 and (tmp_path / "naive.json").stat().st_mtime_ns == before
+    assert "1 of 1 experiments were measured before" in done.stderr
     done = run("speed")
     assert done.returncode == 1 and "no experiment called speed" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_what_was_measured_elsewhere_or_of_something_else_is_measured_anew(tmp_path):
+    about = {"setting": CARTOON.as_json(), "machine": "m", "origin": "weights and code"}
+    kept, file = about | {"result": {"total": 1.5}}, tmp_path / "x.json"
+    assert measured_before(file, about) is None
+    others = (kept | {"machine": "another"}, kept | {"origin": "newer code"},
+              kept | {"setting": about["setting"] | {"side": 32}}, {"result": {}}, [])
+    for content, same in ((kept, True), *((other, False) for other in others)):
+        file.write_text(json.dumps(content))
+        assert measured_before(file, about) == (kept if same else None)
+    file.write_text('{"setting": ')
+    assert measured_before(file, about) is None
 
 
 def test_a_side_that_fails_says_why():

@@ -237,6 +237,30 @@ def test_clip_refusals(clip_folder, blip_folder, tmp_path):
     refused(lambda: ClipTagger(clip_folder, ANIMALS, device="cuda:99"), "cuda:99")
 
 
+def test_origins_tell_models_apart_and_not_their_places(clip_folder, blip_folder, tag, tell, dataset,
+                                                        tmp_path):
+    """Equal for a copy elsewhere, used or not; another for a changed weight, template or share."""
+    import shutil
+    makers = ((clip_folder, tag, lambda path: ClipTagger(path, ANIMALS)), (blip_folder, tell, Captioner))
+    for folder, first, make in makers:
+        shutil.copytree(folder, tmp_path / folder.name, dirs_exist_ok=True)
+        first(picture())
+        other = make(tmp_path / folder.name)
+        assert other.origin == first.origin == make(folder).origin
+        del other.origin                                                    # it is kept
+        with torch.no_grad():
+            list(other.model.parameters())[0].view(-1)[-1] += 1
+        assert other.origin != first.origin
+    assert ClipTagger(clip_folder, ANIMALS, share=0.6).origin != tag.origin
+    assert ClipTagger(clip_folder, ANIMALS, template="the {}").origin != tag.origin
+    by_clip = Candidates("clip", dataset, tag)
+    assert by_clip.origin("a") == Candidates("clip", dataset, tag).origin("b")
+    others = [Candidates(how, dataset).origin("a") for how in ("gt", "gt+2", "gt+3", "all")]
+    others.append(Candidates("gt", dataset, shuffle=1).origin("a"))
+    assert all(others.count(origin) == 1 for origin in others)
+    assert Captions(tell).origin("a") == tell.origin and Captions(None).origin("a") is None
+
+
 def test_half_a_clip_is_refused_not_filled_with_noise(clip_folder, tmp_path):
     """As Stable Diffusion's own text_encoder folder would be."""
     from safetensors.torch import load_file, save_file

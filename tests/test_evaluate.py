@@ -92,6 +92,35 @@ def test_matching_finds_the_best_pairs():
     assert np.array_equal(match(truth, truth + 1, 3), truth)
 
 
+ZEROS = np.zeros((2, 3), int)
+
+
+@pytest.mark.parametrize("truth, prediction, says", [
+    (ZEROS, ZEROS.T, "2 x 3 and 3 x 2"), (ZEROS, ZEROS.ravel(), "2 x 3 and 6"),
+    (ZEROS, ZEROS[:, :2], "2 x 3 and 2 x 2"), (ZEROS + 4, ZEROS, "label 4; with the"),
+    (ZEROS - 1, ZEROS, "truth with the label -1"), (ZEROS, ZEROS - 1, "prediction with the label -1"),
+    (ZEROS, ZEROS + 0.7, "prediction of float64"), (ZEROS + 254, ZEROS, "label 254")])
+def test_maps_that_cannot_be_compared_are_refused(truth, prediction, says):
+    for compare in (confusion, match):
+        with pytest.raises(InputError, match=says):
+            compare(truth, prediction, 4)
+
+
+def test_nothing_counted_is_no_number():
+    """No picture, or pictures of nothing but ignored pixels: null in JSON, a dash in the table."""
+    everything_ignored = confusion(np.full((5, 5), 255), np.zeros((5, 5), int), 4)
+    for matrix in (np.zeros((4, 5), np.int64), everything_ignored):
+        m = summary(matrix, world())
+        for key in ("miou", "miou_absent_zero", "pixel_accuracy", "things"):
+            assert np.isnan(m[key])
+        report = {"dataset": "toy", "weights": "x", "candidates": "gt", "pictures": 0, "failed": 0,
+                  "methods": {"faseg": m}}
+        assert "| faseg | - | - | - | - |" in markdown(report)
+        assert json.loads(as_json(report))["methods"]["faseg"]["pixel_accuracy"] is None
+    with pytest.raises(InputError, match="5 x 6 for 3 classes, which need 4 x 5"):
+        summary(np.zeros((5, 6), np.int64), world())
+
+
 # ---- rows ---------------------------------------------------------------------------------------------------------------------------
 def test_rows_share_what_they_can(model):
     data = open_dataset("cartoon", seeds=range(3))
@@ -180,7 +209,7 @@ def test_killed_run_goes_on(tmp_path):
     process.wait()
     assert not (tmp_path / "killed" / "table.json").exists(), "killed too late to show anything"
     with open(part, "ab") as f:                                             # and half a line, as a full disk or a lost machine leaves it
-        f.write(b'{"id": "1011", "rows": {"faseg')
+        f.write(b'{"id": "1011", "origin": "0", "rows": {"faseg')
     subprocess.run(command("killed"), check=True, **quiet)
     assert (tmp_path / "killed" / "table.json").read_bytes() == (tmp_path / "whole" / "table.json").read_bytes()
     ids = [json.loads(line)["id"] for line in part.read_text().splitlines()]
@@ -188,8 +217,11 @@ def test_killed_run_goes_on(tmp_path):
 
 
 def test_other_settings_are_refused(tmp_path):
-    Results(tmp_path, {"method": "a"}).add("1", {"a": np.eye(2, 3, dtype=np.int64)})
-    assert Results(tmp_path, {"method": "a"}).lines == {"1": {"a": [[0, 0, 1], [1, 1, 1]]}}
+    Results(tmp_path, {"method": "a"}).add("1", "made of", {"a": np.eye(2, 3, dtype=np.int64)})
+    with open(tmp_path / "part-0.jsonl", "ab") as f:
+        f.write(b"\0\0\0\n[1]\n")                         # what a machine that lost its power may leave
+    lines = Results(tmp_path, {"method": "a"}).lines
+    assert lines == {("1", "made of"): {"a": [[0, 0, 1], [1, 1, 1]]}}
     with pytest.raises(InputError, match="other settings"):
         Results(tmp_path, {"method": "b"})
 
@@ -204,6 +236,11 @@ def test_two_processes_give_the_same_matrix(tmp_path):
                    capture_output=True)
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
     assert {len(p.read_text().splitlines()) for p in (tmp_path / "two").glob("part-*.jsonl")} == {2, 3}
+    command = [sys.executable, "-m", "minifaseg.evaluate", *arguments, str(tmp_path / "again.json")]
+    again = subprocess.run([*command, "--out", str(tmp_path / "two")], check=True, cwd=ROOT,
+                           env=environment, capture_output=True, text=True)
+    assert "5 of 5 pictures were done before, with the same data" in again.stderr
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "one.json").read_bytes()
 
 
 def test_bad_pictures_are_counted(tmp_path, model, capsys):
@@ -218,7 +255,7 @@ def test_bad_pictures_are_counted(tmp_path, model, capsys):
     (voc / "JPEGImages/p1.jpg").write_bytes(b"no picture")
     (tmp_path / "names.json").write_text('{"p0": ["cat"], "p1": ["chair"]}')
     done = subprocess.run([sys.executable, "-m", "minifaseg.evaluate", "voc", "--root", str(voc), "--weights", "cartoon", "--candidates",
-                           str(tmp_path / "names.json"), "--json", "-"], cwd=ROOT, capture_output=True, text=True)
+                           str(tmp_path / "names.json"), "--partial", "--json", "-"], cwd=ROOT, capture_output=True, text=True)
     got = json.loads(done.stdout)
     assert done.returncode == 1 and "p1.jpg" in done.stderr and "1 of 2 pictures left out" in done.stderr and "Traceback" not in done.stderr
     assert got["pictures"] == 1 and got["failed"] == 1 and 0 <= got["methods"]["faseg"]["miou"] <= 1
@@ -246,7 +283,7 @@ def test_tables_agree_and_published_numbers_stand_apart(tmp_path):
     truth, prediction = maps(21)
     data = open_dataset("cartoon", seeds=range(1))
     m = summary(confusion(truth, prediction, len(CLASSES) + 1), data)
-    report = {"dataset": "voc", "weights": "x", "candidates": "all", "pictures": 1, "failed": 0, "methods": {"iseg": m, "faseg:tau=1": m}}
+    report = {"dataset": "voc", "weights": "x", "candidates": "all", "pictures": 1449, "failed": 0, "methods": {"iseg": m, "faseg:tau=1": m}}
     text = markdown(report)
     assert f"| iseg | {100 * m['miou']:.1f} |" in text and "| *iseg, published* | *68.2* |" in text
     assert "published" not in markdown(report | {"candidates": "gt"})       # image-level labels from the truth: another protocol

@@ -1,7 +1,9 @@
 """Measures everything in results.md and writes it anew: python tutorial/results.py; or some of it: python tutorial/results.py methods bench
 
-Each experiment is one command of the bench, shown above its table. Results are kept under runs/results picture by picture, so that a
-stopped run goes on where it was. One process per core; about an hour and a half on two, and another hour for the benchmark of speed.
+Each experiment is one command of the bench, shown above its table. Results are kept under
+runs/results picture by picture, so that a stopped run goes on where it was; what was made by other
+code, weights or captions is made anew. One process per core; about an hour and a half on two, and
+another hour for the benchmark of speed.
 """
 import contextlib
 import io
@@ -27,6 +29,7 @@ from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.command import parser, run
 from minifaseg.evaluate.rows import split
 from minifaseg.images import mask_image
+from minifaseg.origin import code_digest, digest, file_digest, weights_digest
 
 HERE, RUNS = Path(__file__).parent, Path("runs/results")
 HELD_OUT = "--seeds 1000:1200 --shuffle-classes 0"
@@ -68,11 +71,13 @@ def command(name):
 def measure(name):
     """The report of one experiment, as `python -m minifaseg.evaluate cartoon ...` writes it."""
     folder = RUNS / name
-    asked = folder / "command.txt"                        # written last: tells that the table beside it is finished, and of what
-    if not asked.exists() or asked.read_text() != command(name):
+    made = folder / "made_from.txt"                # written last: tells that the table is finished
+    weights = weights_digest(minifaseg.load("cartoon"))
+    origin = digest(command(name), code_digest(), weights, file_digest(RUNS / "captions.json"))
+    if not made.exists() or made.read_text() != origin:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             run(parser().parse_args([*shlex.split(command(name)), "--out", str(folder)]))
-        asked.write_text(command(name))
+        made.write_text(origin)
     return json.loads((folder / "table.json").read_text())
 
 

@@ -5,8 +5,10 @@
     python -m minifaseg.bench --weights cartoon --side 128     # all of them in miniature: some minutes
     python -m minifaseg.bench --device cuda                    # on a GPU also: number types, torch.compile, batches, the profiler's largest costs
 
-Every side of a comparison runs in a process of its own, and they take turns. --out keeps each experiment's JSON, so that a stopped run
-goes on where it was, and report.json, report.md and plot.png of all of them.
+Every side of a comparison runs in a process of its own, and they take turns. --out keeps each
+experiment's JSON, so that a stopped run goes on where it was, and report.json, report.md and
+plot.png of all of them. What was measured on another machine, with other weights, libraries or code
+is measured anew.
 """
 import argparse
 import json
@@ -15,6 +17,8 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..images import write
+from ..model import load
+from ..origin import code_digest, digest, weights_digest
 from . import report
 from .experiments import EXPERIMENTS, Setting
 from .random_weights import random_sd15
@@ -31,6 +35,17 @@ def parser():
     return p
 
 
+def measured_before(path, about):
+    """What an experiment gave, if that was measured under the same conditions; None otherwise."""
+    try:
+        kept = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(kept, dict) or any(kept.get(key) != about[key] for key in about):
+        return None
+    return kept
+
+
 def main() -> int:
     a = parser().parse_args()
     try:
@@ -38,14 +53,22 @@ def main() -> int:
         if unknown:
             raise InputError(f"no experiment called {', '.join(sorted(unknown))}; there is: {', '.join(EXPERIMENTS)}")
         weights = str(random_sd15(a.out / "random.safetensors")) if a.weights == "random" else a.weights
-        setting, found = Setting(weights, a.device, a.side, a.repeats), {}
-        for name in a.experiments or EXPERIMENTS:
-            kept = a.out / f"{name}.json"
-            if not kept.exists() or json.loads(kept.read_text())["setting"] != setting.as_json():
+        setting = Setting(weights, a.device, a.side, a.repeats)
+        about = {"setting": setting.as_json(), "machine": report.machine(a.device),
+                 "origin": digest(code_digest(), weights_digest(load(weights, "cpu")))}
+        asked = a.experiments or list(EXPERIMENTS)
+        before = {name: measured_before(a.out / f"{name}.json", about) for name in asked}
+        found = {name: kept for name, kept in before.items() if kept}
+        if found:
+            print(f"{len(found)} of {len(asked)} experiments were measured before, with the same "
+                  "setting, machine, weights and code: reused", file=sys.stderr)
+        for name in asked:
+            if name not in found:
                 print(f"{name} ...", file=sys.stderr, flush=True)
-                measured = {"setting": setting.as_json(), "machine": report.machine(a.device), "result": EXPERIMENTS[name](setting)}
-                write(kept, lambda file: file.write(json.dumps(measured, indent=1).encode()))
-            found[name] = json.loads(kept.read_text())
+                found[name] = about | {"result": EXPERIMENTS[name](setting)}
+                content = json.dumps(found[name], indent=1).encode()
+                write(a.out / f"{name}.json", lambda file: file.write(content))
+        found = {name: found[name] for name in asked}
         text = report.markdown(found)
         write(a.out / "report.json", lambda file: file.write(json.dumps(found, indent=1).encode()))
         write(a.out / "report.md", lambda file: file.write(text.encode()))

@@ -6,6 +6,7 @@ The FA-Seg release reads candidates and captions from JSON files; the same files
 """
 import json
 import re
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from ..errors import InputError
 from ..foreign import one_line
 from ..model import pick_device
+from ..origin import transformers_digest
 
 
 def tidy(name) -> str:
@@ -104,6 +106,15 @@ class Candidates:
             order = generator(self.shuffle, id).permutation(len(order))
         return tuple(self.classes[i] for i in order if i in found)
 
+    def origin(self, id) -> list:
+        """What decides on an image's classes, as plain values: equal for two lists that say the
+        same of it. The truth is not in it."""
+        if self.how == "clip":
+            return ["clip", self.tagger.origin, self.shuffle]
+        if self.listing:
+            return ["listed", sorted(self.listing[id]), self.shuffle]
+        return [self.how, self.shuffle]
+
     def _seen(self, id, truth) -> list[int]:
         labels = [int(v) for v in np.unique(truth) if v not in (0, 255)]
         if labels and labels[-1] > len(self.classes):
@@ -144,6 +155,13 @@ class ClipTagger:
             x = self.processor.tokenizer(prompts, padding=True, truncation=True, return_tensors="pt").to(self.model.device)
             x = self.model.text_model(input_ids=x["input_ids"], attention_mask=x["attention_mask"]).pooler_output
             self.texts = torch.nn.functional.normalize(self.model.text_projection(x), dim=-1)                            # (K, width)
+        self.template = template
+
+    @cached_property
+    def origin(self) -> list:
+        """What decides on its classes, as plain values."""
+        model = transformers_digest(self.model, self.processor)
+        return [self.classes, self.template, self.share, model]
 
     @torch.no_grad()
     def similarities(self, image) -> torch.Tensor:
@@ -171,6 +189,11 @@ class Captioner:
         from transformers import BlipForConditionalGeneration, BlipProcessor
         self.model, self.processor = load(path, "BLIP", BlipForConditionalGeneration, BlipProcessor, device,
                                           "Salesforce/blip-image-captioning-base")
+
+    @cached_property
+    def origin(self) -> list:
+        """What decides on its words, as plain values."""
+        return [self.length, transformers_digest(self.model, self.processor)]
 
     @torch.no_grad()
     def __call__(self, image, prefix="") -> str:
@@ -203,6 +226,13 @@ class Captions:
         """One text for the picture; None without captions, and where the file holds one per class."""
         told = self.captioner(image) if self.captioner else self.listing[id] if self.listing else None
         return told if isinstance(told, str) else None
+
+    def origin(self, id):
+        """What decides on an image's caption, as plain values: equal for two files that say the
+        same of it."""
+        if self.captioner:
+            return self.captioner.origin
+        return self.listing[id] if self.listing else None
 
     def continuations(self, id, image, classes, template="a photograph of {}") -> dict[str, str] | None:
         """{class: text}: DiffSegmenter's one caption per class, BLIP going on from the template. None where nobody can make them:

@@ -32,6 +32,10 @@ def parser():
     p.add_argument("dataset", choices=NAMES)
     p.add_argument("--root", help="folder of the data set, or a data folder above it, as mmsegmentation lays them out")
     p.add_argument("--split", default="val")
+    p.add_argument("--list", metavar="FILE",
+                   help="pictures by a text file of ids, or a folder (default: the split's list)")
+    p.add_argument("--partial", action="store_true",
+                   help="go on where files of the split are missing; the table says so")
     p.add_argument("--seeds", type=span, default=range(1000, 1200), metavar="FIRST:LAST", help="scenes of the cartoon world (default 1000:1200)")
     p.add_argument("--method", default="faseg", help='names with commas between; change numbers as in "faseg:tau=0;flip=False"')
     p.add_argument("--sweep", metavar="NAME=FIRST:LAST:STEP", help="one row per value of a number, for the methods that have it")
@@ -45,7 +49,7 @@ def parser():
     p.add_argument("--weights", default="auto")
     p.add_argument("--device", default="auto")
     p.add_argument("--dtype")
-    p.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
+    p.add_argument("--limit", type=positive, metavar="N", help="only the first N pictures")
     p.add_argument("--shuffle-seed", type=int, metavar="SEED", help="take the pictures in an order by chance (before --limit)")
     p.add_argument("--out", metavar="DIR", help="keep results, tables and plots here; the same command again goes on where it was")
     p.add_argument("--save-masks", metavar="DIR", help="also write every mask: DIR/method/id.png")
@@ -53,11 +57,18 @@ def parser():
     return p
 
 
+def positive(text):
+    """A whole number from 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1")
+    return int(text)
+
+
 def prepare(a):
     """(rows, dataset, model, candidates, captions) of the request; everything that can be wrong with it is found here."""
     device = f"cuda:{os.environ['LOCAL_RANK']}" if a.device == "cuda" and "LOCAL_RANK" in os.environ else a.device     # one GPU per process
     model = minifaseg.load(a.weights, device, a.dtype)
-    dataset = open_dataset(a.dataset, a.root, a.split, a.seeds, model.side)
+    dataset = open_dataset(a.dataset, a.root, a.split, a.seeds, model.side, a.list, a.partial)
     ids = list(dataset.ids)
     if a.shuffle_seed is not None:
         random.Random(a.shuffle_seed).shuffle(ids)
@@ -80,15 +91,21 @@ def prepare(a):
 
 def run(a):
     rows, dataset, model, candidates, captions = prepare(a)
-    report = {"dataset": dataset.name, "weights": model.source, "candidates": "none" if a.unsupervised else a.candidates, "captions": a.captioner or a.captions}
-    settings = report | {"split": a.split, "unsupervised": a.unsupervised, "shuffle_classes": a.shuffle_classes, "clip": a.clip, "dtype": str(model.dtype),
-                         "rows": {row.name: asdict(row.how) for row in rows}}
+    asked = {"dataset": dataset.name, "split": dataset.split, "weights": model.source,
+             "candidates": "none" if a.unsupervised else a.candidates,
+             "captions": a.captioner or a.captions}
+    settings = asked | {"unsupervised": a.unsupervised, "shuffle_classes": a.shuffle_classes,
+                        "clip": a.clip, "dtype": str(model.dtype), "thresholds": str(a.thresholds),
+                        "rows": [row.name for row in rows]}
     totals, failed = evaluate(rows, dataset, model, candidates, captions, out=a.out, settings=settings, unsupervised=a.unsupervised,
                               save_masks=a.save_masks)
     if int(os.environ.get("RANK", 0)):                                     # the first process speaks for all
         return 0
-    report |= {"pictures": len(dataset.ids) - failed, "failed": failed,
-               "methods": {row.name: summary(totals[row.name], dataset) | {"numbers": asdict(row.how)} for row in rows}}
+    report = asked | {"list": dataset.listing, "pictures": len(dataset.ids) - failed,
+                      "failed": failed, "of": dataset.size, "methods": {}}
+    for row in rows:
+        found = summary(totals[row.name], dataset)
+        report["methods"][row.name] = found | {"numbers": asdict(row.how)}
     text, as_json = table.markdown(report), table.as_json(report)
     if a.out:
         for name, content in (("table.md", text), ("table.csv", table.as_csv(report)), ("table.json", as_json + "\n")):

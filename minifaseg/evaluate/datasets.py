@@ -1,14 +1,14 @@
 """The usual data sets as pictures with their truth, in the folders mmsegmentation uses; and the cartoon world, painted on the fly.
 
-    data = open_dataset("voc", "data/VOCdevkit")
+    data = open_dataset("voc", "data/VOCdevkit")    # InputError unless all of val is there
     image, truth = data.read(data.ids[0])           # RGB picture; (H, W) uint8: 0 background, i the i-th class, 255 ignore
 
 The label files number their classes in five ways, with shifts, gaps and several meanings of 0. All of it is settled by one table
 per data set, `Layout.values`, applied in one place; after it, label i is classes[i - 1] everywhere.
 """
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from operator import index
 from pathlib import Path
 
@@ -19,15 +19,20 @@ from ..cartoon.painter import paint
 from ..cartoon.things import THINGS
 from ..cartoon.words import CLASSES
 from ..errors import InputError
+from ..origin import digest, file_digest
 from .names import CITYSCAPES, CITYSCAPES_THINGS, COCO, COCOSTUFF, COCOSTUFF_THINGS, CONTEXT, CONTEXT_THINGS, VOC, coarse_labels
+from .splits import find_listing, find_root, list_ids, short_name, whole
 
 IGNORE = 255
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """classes: prompt wordings, label i of a truth map is classes[i - 1]; file_names: the same as the data set's files spell them;
-    background: label 0 counts as a class (else no pixel is 0); things: the wordings of countable objects; ids: the pictures."""
+    """classes: prompt wordings, label i of a truth map is classes[i - 1]; file_names: the same as
+    the data set's files spell them; background: label 0 counts as a class (else no pixel is 0);
+    things: the wordings of countable objects; ids: the pictures; split: its name; listing: the file
+    or folder that names its pictures; size: how many the whole split has, which may be more than
+    there are ids; files: id -> the paths of a picture and its label map, for a data set on disk."""
     name: str
     classes: tuple[str, ...]
     file_names: tuple[str, ...]
@@ -35,6 +40,19 @@ class Dataset:
     things: tuple[str, ...]
     ids: tuple[str, ...]
     reader: Callable[[str], tuple[Image.Image, np.ndarray]] = field(repr=False)
+    split: str | None = None
+    listing: str | None = None
+    size: int | None = None
+    files: Callable[[str], tuple[Path, Path]] | None = field(default=None, repr=False)
+
+    def content(self, id: str) -> str | None:
+        """A digest of a picture and its truth: other bytes, another digest. None if one of the two
+        cannot be read."""
+        if self.files:
+            digests = [file_digest(path) for path in self.files(id)]
+            return None if None in digests else digest(*digests)
+        image, truth = self.read(id)
+        return digest(image.size, image.tobytes().hex(), truth.tobytes().hex())
 
     def read(self, id: str) -> tuple[Image.Image, np.ndarray]:
         """The RGB picture as stored (never rotated: the truth is not) and its (H, W) uint8 truth. Raises InputError for bad files."""
@@ -47,8 +65,11 @@ class Dataset:
 class Layout:
     """One data set on disk. Paths are relative to its root; {split}, {id} and {city} (the id's start) vary.
 
-    home: where the root usually lies below a data folder; splits: a text file of ids, or a folder whose pictures all count;
-    values: pixel value -> our label, for every value the files may hold besides 255; hint: where the files come from.
+    home: where the root usually lies below a data folder; splits: a text file of ids, or a folder
+    whose pictures all count; values: pixel value -> our label, for every value the files may hold
+    besides 255; hint: where the files come from; sizes: split -> how many pictures it may have when
+    it is whole; lists: text files of ids that stand for `splits` where they are there, with
+    list_sizes.
     """
     home: str
     pictures: str
@@ -59,6 +80,9 @@ class Layout:
     values: dict[int, int]
     background: bool
     hint: str
+    sizes: dict[str, tuple[int, ...]]
+    lists: tuple[str, ...] = ()
+    list_sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def expected(self, split: str) -> str:
         files = (self.pictures, self.labels, self.splits)[:3 if self.splits.endswith(".txt") else 2]
@@ -72,43 +96,73 @@ def same(n: int) -> dict[int, int]:
 
 CONTEXT_FILES = dict(home="VOCdevkit/VOC2010", pictures="JPEGImages/{id}.jpg", labels="SegmentationClassContext/{id}.png",
                      splits="ImageSets/SegmentationContext/{split}.txt", pairs=CONTEXT, things=CONTEXT_THINGS,
+                     sizes={"train": (4996, 4998), "val": (5104, 5105)},     # converter's, authors'
                      hint="labels and lists are made by mmsegmentation's tools/dataset_converters/pascal_context.py")
+COCO_SIZES = {"train": (118287,), "val": (5000,)}
+# The "curated" pictures of COCO-Stuff, on which DiffSeg, STEGO, PiCIE and IIC measure: in the data
+# set's folder, or beside it.
+CURATED = "curated/{split}2017/Coco164kFull_Stuff_Coarse_7.txt"
 LAYOUTS = {
     "voc": Layout("VOCdevkit/VOC2012", "JPEGImages/{id}.jpg", "SegmentationClass/{id}.png", "ImageSets/Segmentation/{split}.txt",
-                  VOC, {name for name, _ in VOC}, {0: 0, **same(20)}, True, "all are in the VOC 2012 trainval archive"),
+                  VOC, {name for name, _ in VOC}, {0: 0, **same(20)}, True,
+                  "all are in the VOC 2012 trainval archive",
+                  sizes={"train": (1464,), "val": (1449,), "trainval": (2913,)}),
     # mmsegmentation's reduce_zero_label for 59 classes: what it makes 255 and i - 1 is 255 and i here, and nothing shifts again
     "context59": Layout(**CONTEXT_FILES, values={0: IGNORE, **same(59)}, background=False),
     "context60": Layout(**CONTEXT_FILES, values={0: 0, **same(59)}, background=True),
     "coco-object": Layout("coco_stuff164k", "images/{split}2017/{id}.jpg", "annotations/{split}2017/{id}_instanceTrainIds.png",
                           "images/{split}2017", COCO, {name for name, _ in COCO}, {0: 0, **same(80)}, True,
-                          "labels are made of COCO-Stuff's by GroupViT's convert_dataset/convert_coco_object.py"),
+                          "labels are made of COCO-Stuff's by GroupViT's "
+                          "convert_dataset/convert_coco_object.py", COCO_SIZES),
     "cityscapes27": Layout("cityscapes", "leftImg8bit/{split}/{city}/{id}_leftImg8bit.png",
                            "gtFine/{split}/{city}/{id}_gtFine_labelIds.png", "leftImg8bit/{split}", CITYSCAPES, CITYSCAPES_THINGS,
                            {**{i: IGNORE for i in range(7)}, **{i: i - 6 for i in range(7, 34)}}, False,
-                           "the archives leftImg8bit_trainvaltest and gtFine_trainvaltest, unpacked side by side; not labelTrainIds"),
+                           "the archives leftImg8bit_trainvaltest and gtFine_trainvaltest, "
+                           "unpacked side by side; not labelTrainIds",
+                           sizes={"train": (2975,), "val": (500,), "test": (1525,)}),
     "cocostuff27": Layout("coco_stuff164k", "images/{split}2017/{id}.jpg", "annotations/{split}2017/{id}.png", "images/{split}2017",
                           COCOSTUFF, set(COCOSTUFF_THINGS), dict(enumerate(coarse_labels())), False,
-                          "labels are those of stuffthingmaps_trainval2017.zip, values 0 to 181 and 255; not labelTrainIds")}
+                          "labels are those of stuffthingmaps_trainval2017.zip, values 0 to 181 "
+                          "and 255; not labelTrainIds", COCO_SIZES, (CURATED, f"../{CURATED}"),
+                          {"train": (49629,), "val": (2175,)})}
 NAMES = (*LAYOUTS, "cartoon")
 
 
-def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 1200), side: int = 128) -> Dataset:
+def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 1200), side: int = 128,
+                 listing=None, partial=False) -> Dataset:
     """One of NAMES. root: its folder, or a data folder above it; reads the list of ids, no picture yet. Raises InputError.
 
-    The cartoon world needs no root and has no splits: one picture of side x side pixels per seed; its ids are the seeds as text.
+    listing: a text file of ids, or a folder of pictures, instead of the split's own. A split of
+    which pictures or label files are missing, or that has not its known number of pictures, is
+    refused; partial: take what is there. The cartoon world needs no root and has no splits: one
+    picture of side x side pixels per seed; its ids are the seeds as text.
     """
     if name == "cartoon":
+        if listing is not None:
+            raise InputError(f"cartoon: no list of pictures ({listing}); its scenes go by seeds")
         return open_cartoon(seeds, side)
     if name not in LAYOUTS:
         raise InputError(f"no data set {name!r}; there is: {', '.join(NAMES)}")
     layout = LAYOUTS[name]
+    split = short_name(layout, split)
     if root is None:
         raise InputError(f"{name}: no folder given; {layout.expected(split)}")
     root = find_root(Path(root).expanduser(), layout, split)
-    ids = list_ids(layout, root, split)
+    title = f"{name} {split}"
+    if listing is None:
+        listing, sizes = find_listing(layout, root, split)
+    else:
+        listing, sizes = Path(listing).expanduser(), ()               # whole if its files are there
+        title += f" by {listing}"
+    listed = list_ids(listing, layout, root, split)
+    files = functools.partial(paths_of, layout, root, split)
+    ids = whole(title, listing, listed, files, sizes, partial, layout.expected(split))
     file_names, classes = zip(*layout.pairs)
     things = tuple(wording for spelt, wording in layout.pairs if spelt in layout.things)
-    return Dataset(name, classes, file_names, layout.background, things, ids, partial(read_files, layout, root, split))
+    size = len(listed) if len(listed) in sizes or not sizes else sizes[-1]
+    reader = functools.partial(read_files, layout, root, split)
+    return Dataset(name, classes, file_names, layout.background, things, ids, reader, split,
+                   str(listing), size, files)
 
 
 def open_cartoon(seeds, side) -> Dataset:
@@ -120,7 +174,8 @@ def open_cartoon(seeds, side) -> Dataset:
         raise InputError(f"cartoon: seeds {seeds!r}; give one or more whole numbers from 0, such as range(1000, 1200)")
     if side < 1:
         raise InputError(f"cartoon: pictures of {side} x {side} pixels; give a side of 1 or more")
-    return Dataset("cartoon", CLASSES, CLASSES, True, tuple(THINGS), ids, partial(read_cartoon, side))
+    reader = functools.partial(read_cartoon, side)
+    return Dataset("cartoon", CLASSES, CLASSES, True, tuple(THINGS), ids, reader, size=len(ids))
 
 
 def read_cartoon(side, id):
@@ -128,49 +183,15 @@ def read_cartoon(side, id):
     return scene.image, scene.labels.copy()                                 # Pillow's own memory is read-only
 
 
-def find_root(given: Path, layout: Layout, split: str) -> Path:
-    """The folder itself or the data set's usual place below it, whichever holds the list of splits."""
-    parts = Path(layout.home).parts
-    for root in (given, *(given.joinpath(*parts[i:]) for i in reversed(range(len(parts))))):
-        if (root / layout.splits).parent.is_dir():
-            return root
-    what = "no folder" if given.is_dir() else "no such folder, so no"
-    raise InputError(f"{given}: {what} {Path(layout.splits).parent.as_posix()} there; {layout.expected(split)}")
-
-
-def list_ids(layout: Layout, root: Path, split: str) -> tuple[str, ...]:
-    """In the order of the split's file; sorted where the split is a folder."""
-    listing = root / layout.splits
-    before, after = listing.name.split("{split}")
-    found = {p.name[len(before):len(p.name) - len(after)]: p for p in visible(listing.parent, f"{before}*{after}")}
-    if split not in found:
-        raise InputError(f"{listing.parent}: no split {split!r}; there is: {', '.join(found) or 'none'}; {layout.expected(split)}")
-    path = found[split]
-    if path.is_dir():
-        suffix = layout.pictures.rpartition("{id}")[2]
-        pictures = visible(root, layout.pictures.format(split=split, city="*", id="*"))
-        ids = [p.name.removesuffix(suffix) for p in pictures]
-    else:
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as e:
-            raise InputError(f"{path}: cannot be read as a list of picture ids ({getattr(e, 'strerror', 0) or e}); copy it again") from e
-        ids = [line.strip() for line in lines if line.strip()]
-    if not ids:
-        raise InputError(f"{path}: no pictures in this split; {layout.expected(split)}")
-    return tuple(ids)
-
-
-def visible(folder: Path, pattern: str) -> list[Path]:
-    """What matches, sorted, without the hidden files that some systems add (._000.jpg)."""
-    return sorted(p for p in folder.glob(pattern) if not p.name.startswith("."))
+def paths_of(layout: Layout, root: Path, split: str, id: str) -> tuple[Path, Path]:
+    """Of a picture and its label map."""
+    places = dict(split=split, id=id, city=id.partition("_")[0])
+    return root / layout.pictures.format(**places), root / layout.labels.format(**places)
 
 
 def read_files(layout: Layout, root: Path, split: str, id: str) -> tuple[Image.Image, np.ndarray]:
-    places = dict(split=split, id=id, city=id.partition("_")[0])
-    picture = load(root / layout.pictures.format(**places), layout, split)
-    path = root / layout.labels.format(**places)
-    label = load(path, layout, split)
+    picture_path, path = paths_of(layout, root, split, id)
+    picture, label = load(picture_path, layout, split), load(path, layout, split)
     if label.mode not in ("P", "L"):
         raise InputError(f"{path}: a label map of mode {label.mode}; it must be P or L, 8 bits, one id per pixel ({layout.hint})")
     if label.size != picture.size:

@@ -15,6 +15,9 @@ PUBLISHED = {
     "coco-object": {"diffsegmenter": 37.9, "iseg": 38.4, "invseg": 36.0, "diffseg": 19.1},
     "cityscapes27": {"diffseg": 21.2, "iseg": 25.0},
     "cocostuff27": {"diffseg": 43.6, "iseg": 45.2}}
+# On how many pictures: those of val; of COCO-Stuff the curated list.
+PUBLISHED_ON = {"voc": (1449,), "context60": (5104, 5105), "coco-object": (5000,),
+                "cityscapes27": (500,), "cocostuff27": (2175,)}
 COLUMNS = (("miou", "mIoU"), ("miou_absent_zero", "mIoU, absent = 0"), ("things", "things"), ("pixel_accuracy", "pixel accuracy"))
 OURS = {"invseg": "invseg (our reconstruction)"}
 
@@ -27,17 +30,31 @@ def markdown(report):
     """The methods, then every class, as two Markdown tables."""
     methods = report["methods"]
     published = PUBLISHED.get(report["dataset"], {}) if not report.get("candidates", "").startswith("gt") else {}
-    lines = [f"{report['dataset']}, {report['pictures']} pictures, weights: {report['weights']}, candidates: {report['candidates']}"
+    other = bool(published) and report["pictures"] not in PUBLISHED_ON[report["dataset"]]
+    lines = [f"{report['dataset']}, {pictures(report)}, weights: {report['weights']}, "
+             f"candidates: {report['candidates']}"
              + (f", {report['failed']} left out" if report["failed"] else ""), "",
              "| method | " + " | ".join(title for _, title in COLUMNS) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
     for name, m in methods.items():
         lines.append(f"| {OURS.get(name, name)} | " + " | ".join(percent(m[key]) for key, _ in COLUMNS) + " |")
-    for name, value in published.items():
+    for name, value in published.items() if not other else ():
         lines.append(f"| *{name}, published* | *{value}* |" + " |" * (len(COLUMNS) - 1))
     lines += ["", "| class | " + " | ".join(methods) + " |", "|---" * (1 + len(methods)) + "|"]
     for c in next(iter(methods.values()))["per_class"]:
         lines.append(f"| {c} | " + " | ".join(percent(m["per_class"][c]) for m in methods.values()) + " |")
+    if other:
+        theirs = " or ".join(map(str, PUBLISHED_ON[report["dataset"]]))
+        lines += ["", f"No published numbers: those are of {theirs} pictures."]
     return "\n".join(lines) + "\n"
+
+
+def pictures(report):
+    """How many were counted, of how many, and who says which."""
+    count, whole = report["pictures"], report.get("of") or report["pictures"]
+    said = f"a part: {count} of {whole} pictures" if count < whole else f"{count} pictures"
+    said += f" instead of {whole}" if count > whole else ""
+    split = f"{report['split']}, " if report.get("split") else ""
+    return f"{split}{said}" + (f" ({report['list']})" if report.get("list") else "")
 
 
 def as_csv(report):
@@ -73,7 +90,7 @@ def plot(report, file, sweep=None):
         axes.legend()
     else:
         bars = axes.barh([OURS.get(name, name) for name in methods], [100 * m["miou"] for m in methods.values()], color="#5b8bd0")
-        axes.bar_label(bars, fmt="%.1f", padding=3)
+        axes.bar_label(bars, [percent(m["miou"]) for m in methods.values()], padding=3)
         axes.invert_yaxis()
         axes.set(xlabel="mIoU (%)", title=report["dataset"])
         axes.spines[["top", "right"]].set_visible(False)
