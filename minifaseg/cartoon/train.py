@@ -13,10 +13,15 @@ import shlex
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+
+import torch.nn.functional as F
+
+import minifaseg
 
 from ..checkpoint import Checkpoint, write_single
 from ..ddim import ABAR, STEPS, add_noise
@@ -25,10 +30,13 @@ from ..hub import find
 from ..text import Text, TextConfig, make_tokenizer
 from ..unet import UNet, UNetConfig
 from ..vae import VAE, VAEConfig
+from .muon import Muon
 from .painter import paint
-from .words import CLASSES, WORDS, describe, tokenizer_files, units
+from .probe import probe, report
+from .stream import FIRST_SEED, Captions, Scenes, Speller
+from .words import WORDS, tokenizer_files
 
-SIZE, SMALL = 128, 64                                    # pixels of a training scene; of the first, cheaper ones
+SIZE = 128                                               # pixels of a training scene
 UNET_SIZES = UNetConfig(widths=(48, 96, 160, 192), blocks=1, context=128, heads=2, groups=16)
 TEXT_SIZES = TextConfig(width=128, layers=2, mlp=512, tokens=48, vocabulary=len(json.loads(tokenizer_files()[0])), heads=4)
 SCORED = "faseg:tau=0;flip=False,faseg:flip=False,faseg:tau=0,faseg"       # in the end: from cross-attention alone to FA-Seg
@@ -102,129 +110,167 @@ def train_vae(run, steps, device, scenes=1500, seed=0, crop=48, batch=16, lr=2e-
     return state
 
 
-def start_from(run, weights):
-    """Puts the networks of a trained file into a run that has none yet, as if they had been trained there for zero steps."""
-    if (run / "vae.pt").exists():
-        return
+def read_weights(weights):
+    """(UNet and text encoder, VAE and latent scaling) of a trained file, as `train_unet` takes them."""
     file = Checkpoint(find(weights))
     unet, text, vae = file.unet(torch.float32), file.text(torch.float32), file.vae(True, torch.float32)
     if (unet.config, text.config) != (UNET_SIZES, TEXT_SIZES) or text.words != frozenset(WORDS):
         raise InputError(f"{file.path}: not of the sizes and words that are trained here")
-    nets = {f"{part}.{k}": v for part, net in (("unet", unet), ("text", text.model)) for k, v in net.state_dict().items()}
-    save({"nets": nets, "ema": nets, "optimizer": None, "steps": 0}, run / "unet.pt")
-    save({"vae": vae.state_dict(), "scaling": vae.config.scaling, "steps": 1 << 40}, run / "vae.pt")
+    nets = torch.nn.ModuleDict({"unet": unet, "text": text.model})
+    return nets.state_dict(), {"vae": vae.state_dict(), "scaling": vae.config.scaling}
 
 
-def make_latents(run, vae_state, scenes, size, device):
-    """Paints `scenes` training scenes (seeds from 20,000,000) and encodes each once: latents, and what a caption needs."""
-    path = run / f"latents{size}.pt"
-    if path.exists():
-        return torch.load(path, weights_only=False)
-    vae = VAE(VAE_SIZES, decoder=False).to(device, memory_format=torch.channels_last)
-    vae.load_state_dict({k: v for k, v in vae_state["vae"].items() if not k.startswith(("decoder", "post_quant"))})
-    latents, seen, words = [], [], []
-    for begin in range(0, scenes, 50):
-        batch = [paint(20_000_000 + i, size) for i in range(begin, min(begin + 50, scenes))]
-        x = torch.stack([pixels(s.image) for s in batch]).to(device, memory_format=torch.channels_last)
-        with torch.no_grad():
-            latents.append((vae.moments(x)[0] * vae_state["scaling"]).cpu())
-        for s in batch:
-            area = np.bincount(s.labels.ravel(), minlength=len(CLASSES) + 1)[1:]
-            seen.append([c for c, n in zip(CLASSES, area) if n > 0.015 * size * size])
-            words.append(s.words)
-    data = {"latents": torch.cat(latents), "seen": seen, "words": words}
-    save(data, path)
-    say(run, f"latents: {scenes} scenes of {size} pixels, deviation {data['latents'].std():.3f}")
-    return data
+def speller():
+    return Speller(json.loads(tokenizer_files()[0]), TEXT_SIZES.tokens)
 
 
-def draw_batch(data, rng, batch):
-    """Clean latents and captions, worded anew each time."""
-    chosen = rng.integers(len(data["latents"]), size=batch)
-    return data["latents"][chosen], [describe(data["seen"][i], data["words"][i], rng) for i in chosen]
+def open_scenes(vae_state, device, painters, **how):
+    """The stream of training scenes, encoded by this VAE."""
+    sizes = replace(VAE_SIZES, scaling=vae_state["scaling"])
+    vae = VAE(sizes).to(device, memory_format=torch.channels_last)
+    vae.load_state_dict(vae_state["vae"])
+    return Scenes(vae, device, SIZE, speller(), painters, **how)
 
 
-def states_one_by_one(text, captions):
-    """(B, T, c) text states in which every phrase was encoded by itself, and start and padding are the empty prompt's.
+def states_one_by_one(text, table, captions: Captions):
+    """(B, T, c) text states in which every phrase was encoded by itself, and start and padding are
+    the empty prompt's. table (U, L + 2): ids of all phrases.
 
-    Left to itself, a text encoder that is trained with its UNet writes the whole caption into the padding after it, and the UNet reads
-    only there: words matter for what is painted, and none of them for where. Here each word can speak for itself alone.
+    Left to itself, a text encoder that is trained with its UNet writes the whole caption into the
+    padding after it, and the UNet reads only there: words matter for what is painted, and none of
+    them for where. Here each word can speak for itself alone.
     """
-    rows = [[tuple(text.pieces(u)) for u in units(caption)] for caption in captions]
-    distinct = list(dict.fromkeys(p for row in rows for p in row))
-    start, end = text.tokenizer.bos_token_id, text.tokenizer.eos_token_id
-    length = 2 + max(map(len, distinct), default=0)                         # the encoder is causal: what would follow changes nothing
-    alone = text.states(torch.tensor([[start, *p, *[end] * (length - 1 - len(p))] for p in distinct])) if distinct else None
-    empty = text([""])[0]                                                   # (T, c)
-    states = []
-    for row in rows:
-        said = torch.cat([empty[:1], *(alone[distinct.index(p), 1:1 + len(p)] for p in row)])[:len(empty)]
-        states.append(torch.cat([said, empty[len(said):]]))
-    return torch.stack(states)
+    none = captions.phrase < 0                                      # start and padding
+    which = captions.phrase.clamp_min(0)                            # (B, T)
+    if which.numel() < len(table):                                  # a small batch: what it needs
+        used, which = which.unique(return_inverse=True)
+        table = table[used]
+    alone = text.states(table)                                      # (u, L + 2, c)
+    empty = text([""])[0]                                           # (T, c)
+    said = alone[which, captions.place.clamp_max(table.shape[1] - 1)]       # (B, T, c)
+    return torch.where(none[..., None], empty, said)
 
 
 @torch.no_grad()
-def worth_of_words(unet, text, data, device, t=700, batch=64):
-    """By how much the error grows, as a share, when every picture gets its neighbour's caption: 0 until words begin to matter."""
-    z0, captions = draw_batch(data, np.random.default_rng(0), batch)
-    z0, eps = z0.to(device), torch.randn(z0.shape, generator=torch.Generator().manual_seed(0)).to(device)
-    z, t = add_noise(z0, t, eps), torch.full((batch,), t, device=device)
-    right, wrong = ((unet(z, t, text(c)) - eps).square().mean().item() for c in (captions, captions[1:] + captions[:1]))
-    return wrong / right - 1
+def worth_of_words(unet, text, scenes, t=700, batch=64):
+    """By how much the error grows, as a share, when every picture gets its neighbour's caption: 0
+    until words begin to matter."""
+    generator = torch.Generator(scenes.device).manual_seed(0)
+    z0, captions = scenes.draw(batch, generator)
+    eps = torch.randn(z0.shape, generator=generator, device=z0.device)
+    z, states = add_noise(z0, t, eps), text.states(captions.ids)
+    right = (unet(z, t, states) - eps).square().mean()
+    wrong = (unet(z, t, states.roll(1, 0)) - eps).square().mean()
+    return (wrong / right - 1).item()
 
 
-def train_unet(run, small, full, small_steps, full_steps, device, seed=0, batch=16, lr=8e-4):
-    """eps-prediction with loss weight min(1 / abar_t, 20), mostly at noisy timesteps, where words are needed to see; and the plain text
-    encoder, which every prompt goes through later, is drawn to the states of phrases encoded one by one, which the UNet is trained on.
+def by_scale(error, coarse):
+    """(B,) mean squared error; with `coarse`, that of means over 2 x 2 and 4 x 4 cells is added, as
+    loud as white noise would make it. Words decide the colour of whole regions: an error of coarse
+    scale (multiscale loss of Hoogeboom et al. 2023, arXiv 2301.11093)."""
+    total = error.square().mean((1, 2, 3))
+    for cells in (2, 4):
+        pooled = F.avg_pool2d(error, cells) * cells
+        total = total + coarse * pooled.square().mean((1, 2, 3))
+    return total
 
-    First on scenes of half the side (cheap steps, and steps are what makes the words matter), then on scenes of full size.
+
+def rate(lr, share):
+    """The learning rate after this share of the training: it stays for two fifths, then falls to 0."""
+    return lr * min(1.0, (1 - share) / 0.6)
+
+
+class Predict(torch.nn.Module):
+    """The UNet in bfloat16 where that is faster; what CUDA graphs are made of."""
+
+    def __init__(self, unet, half):
+        super().__init__()
+        self.unet, self.half = unet, half
+
+    def forward(self, z, t, states):
+        device = z.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.half, cache_enabled=False):
+            return self.unet(z, t, states).float()
+
+    def graphed(self, batch, device, text_learns=False):
+        """The same as CUDA graphs: a step is thousands of small kernels, slow to start one by one."""
+        side = SIZE // 4
+        z = torch.randn(batch, VAE_SIZES.latent, side, side, device=device)
+        z = z.contiguous(memory_format=torch.channels_last)
+        t = torch.ones(batch, device=device, dtype=torch.long)
+        states = torch.randn(batch, TEXT_SIZES.tokens, TEXT_SIZES.width, device=device)
+        return torch.cuda.make_graphed_callables(self, (z, t, states.requires_grad_(text_learns)))
+
+
+def train_unet(run, scenes, start, vae_state, device, steps, minutes=float("inf"), batch=16, lr=1e-3,
+               half=False, coarse=0.25, probe_every=500, probed=range(5000, 5024)):
+    """eps-prediction with loss weight min(1 / abar_t, 20), mostly at noisy timesteps, where words are
+    needed to see; and the plain text encoder, which every prompt goes through later, is drawn to the
+    states of phrases encoded one by one, which the UNet is trained on.
+
+    start: the networks to go on from, or None. Ends after `steps` or `minutes`, whichever comes
+    first. Writes run/cartoon.safetensors, the moving average of the weights, at every probe.
     """
-    torch.manual_seed(seed)
-    unet = UNet(UNET_SIZES).to(device, memory_format=torch.channels_last)
+    torch.manual_seed(scenes.painted)
     text = Text(TEXT_SIZES, make_tokenizer(*tokenizer_files()), WORDS)
-    text.model = text.build().to(device)
+    text.model = text.build()
+    unet = UNet(UNET_SIZES)
     nets = torch.nn.ModuleDict({"unet": unet, "text": text.model})
+    if start:
+        nets.load_state_dict(start)
+    nets.to(device, memory_format=torch.channels_last)
     ema = copy.deepcopy(nets).requires_grad_(False)
-    optimizer = torch.optim.AdamW(nets.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    steps, done, path = small_steps + full_steps, 0, run / "unet.pt"
-    if path.exists():
-        state = torch.load(path, map_location=device)
-        nets.load_state_dict(state["nets"])
-        ema.load_state_dict(state["ema"])
-        if state["optimizer"]:
-            optimizer.load_state_dict(state["optimizer"])
-        done = state["steps"]
-    weight = (1 / ABAR).clamp(max=20).to(device)
-    abar = ABAR.to(device)
-    rng, begin, mean_loss, mean_apart, pictures = np.random.default_rng([seed, done]), time.time(), 0.0, 0.0, 0
-    for step in range(done, steps):
-        for group in optimizer.param_groups:
-            group["lr"] = lr * min(1, (step + 1) / 200, 0.02 + 2 * (1 - step / steps))
-        data = small if step < small_steps else full
-        z0, captions = draw_batch(data, rng, batch if step < small_steps else batch // 2)
-        z0, n = z0.to(device, memory_format=torch.channels_last), len(z0)
-        t = torch.from_numpy(np.where(rng.random(n) < 0.8, rng.integers(200, STEPS, n), rng.integers(0, 200, n))).to(device)
-        eps = torch.randn_like(z0)
-        a = abar[t][:, None, None, None]
-        states = states_one_by_one(text, captions)
-        error = (unet(a.sqrt() * z0 + (1 - a).sqrt() * eps, t, states) - eps).square().mean((1, 2, 3))            # (B,)
-        apart = (text(captions) - states.detach()).square().mean()
-        loss = (weight[t] * error).mean() + 0.1 * apart
+    named = list(nets.named_parameters())
+    optimizer = Muon(named, plain=("embedding", "input_blocks.0.", "unet.out."))
+    weight, abar = (1 / ABAR).clamp(max=20).to(device), ABAR.to(device)
+    table = speller().table().to(device)
+    scenes.refill(batch)
+
+    predict = Predict(unet, half)
+    if device.startswith("cuda"):
+        predict = predict.graphed(batch, device, text_learns=True)
+
+    begin, step, share, mean_loss = time.time(), 0, 0.0, None
+    skipped = torch.zeros((), device=device)
+    while share < 1:
+        scenes.refill(batch)
+        z0, captions = scenes.draw(batch)
+        z0 = z0.contiguous(memory_format=torch.channels_last)
+        t = torch.randint(STEPS, (batch,), device=device)
+        noisy = torch.rand(batch, device=device) < 0.8
+        t = torch.where(noisy, 200 + t * 800 // 1000, t // 5)       # 200 to 999, or 0 to 199
+        a, eps = abar[t][:, None, None, None], torch.randn_like(z0)
+        z = (a.sqrt() * z0 + (1 - a).sqrt() * eps).contiguous(memory_format=torch.channels_last)
+        states = states_one_by_one(text, table, captions)
+        error = predict(z, t, states) - eps
+        apart = (text.states(captions.ids) - states.detach()).square().mean()
+        loss = (weight[t] * by_scale(error, coarse)).mean() + 0.1 * apart
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
-        optimizer.step()
-        if step % 4 == 0:
-            decay = min(0.996, step / (step + 40))
-            torch._foreach_lerp_(list(ema.parameters()), list(nets.parameters()), 1 - decay)
-        pictures += n
-        mean_loss += (error.mean().item() - mean_loss) * (0.01 if step > done else 1)
-        mean_apart += (apart.item() - mean_apart) * (0.01 if step > done else 1)
-        if (step + 1) % 100 == 0 or step + 1 == steps:
-            say(run, f"unet {step + 1}/{steps}  loss {mean_loss:.4f}  text {mean_apart:.4f}  {pictures / (time.time() - begin):.1f} pictures/s")
-        if (step + 1) % 500 == 0 or step + 1 == steps:
-            say(run, f"error with the wrong caption at t = 700: {worth_of_words(unet, text, data, device):+.1%}")
-            save({"nets": nets.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict(), "steps": step + 1}, path)
+        norm = torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
+        for p in nets.parameters():                                 # one bad step must not end a run
+            p.grad.nan_to_num_(0.0, 0.0, 0.0)
+        skipped += ~norm.isfinite()
+        optimizer.step(rate(lr, share) * min(1, (step + 1) / 50))
+        decay = min(0.998, step / (step + 40))
+        torch._foreach_lerp_(list(ema.parameters()), list(nets.parameters()), 1 - decay)
+
+        step += 1
+        share = max(step / steps, (time.time() - begin) / 60 / minutes)
+        plain = error.detach().square().mean()
+        mean_loss = plain if mean_loss is None else mean_loss + 0.01 * (plain.nan_to_num() - mean_loss)
+        if step % 100 == 0 or step == 20 or share >= 1:
+            speed = step * batch / (time.time() - begin)
+            if skipped > 0:
+                say(run, f"{int(skipped)} steps so far gave no finite gradient and changed nothing")
+            say(run, f"unet {step} ({share:.0%})  loss {mean_loss.item():.4f}  text {apart.item():.4f}  "
+                     f"{speed:.1f} pictures/s of {scenes.painted} scenes")
+        if step % probe_every == 0 or share >= 1:
+            path = run / "cartoon.safetensors"
+            export(path, vae_state, ema, {"steps": step, "batch": batch, "scenes": scenes.painted})
+            worth = worth_of_words(unet, text, scenes)
+            found = report(*probe(minifaseg.load(path, device, "float32"), probed))
+            say(run, f"{found}  wrong caption at t = 700: {worth:+.1%}")
     return ema
 
 
@@ -238,26 +284,52 @@ def export(path, vae_state, nets, facts):
     write_single(path, {"unet": half(nets["unet"].state_dict()), "vae": half(vae_state["vae"]), "text": half(nets["text"].state_dict())}, notes)
 
 
+def half_is_faster(device):
+    """Is a step of the UNet faster in bfloat16 here? Tried, since some CPUs only emulate it."""
+    if device.startswith("cuda"):
+        return True
+    unet, seconds = UNet(UNET_SIZES).to(memory_format=torch.channels_last), {}
+    z, states = torch.randn(4, 4, SIZE // 4, SIZE // 4), torch.randn(4, TEXT_SIZES.tokens, TEXT_SIZES.width)
+    for half in (False, True):
+        for _ in range(3):                                          # the last one counts
+            begin = time.time()
+            Predict(unet, half)(z, torch.ones(4), states).square().mean().backward()
+            seconds[half] = time.time() - begin
+    return seconds[True] < seconds[False]
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--run", type=Path, default=Path("runs/cartoon"), help="folder of log, checkpoints and, in the end, cartoon.safetensors")
-    p.add_argument("--start", metavar="WEIGHTS", help="begin a new run with the networks of this file, such as: cartoon")
+    p.add_argument("--run", type=Path, default=Path("runs/cartoon"), help="folder of the log and of cartoon.safetensors")
+    p.add_argument("--start", metavar="WEIGHTS", help="go on from this file, such as cartoon (default: the run's own, if it has one)")
     p.add_argument("--vae-steps", type=int, default=2500)
-    p.add_argument("--scenes", type=int, default=12000)
-    p.add_argument("--small-steps", type=int, default=4000)
-    p.add_argument("--full-steps", type=int, default=6000)
+    p.add_argument("--steps", type=int, default=20_000, help="at most so many; the learning rate has fallen to 0 then")
+    p.add_argument("--minutes", type=float, default=600, help="at most so long, likewise")
+    p.add_argument("--batch", type=int, default=16)
+    p.add_argument("--lr", type=float, default=1e-3)
+    p.add_argument("--coarse", type=float, default=0.25, help="weight of the error's coarse scales")
+    p.add_argument("--plain", type=float, default=0.5, help="share of scenes like those that are scored")
+    p.add_argument("--painters", type=int, default=1, help="processes that paint scenes")
+    p.add_argument("--capacity", type=int, default=60_000, help="scenes that are kept")
+    p.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first scene")
+    p.add_argument("--probe-every", type=int, default=500, metavar="STEPS")
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    p.add_argument("--no-score", action="store_true", help="neither tune nor score in the end")
     a = p.parse_args()
     a.run.mkdir(parents=True, exist_ok=True)
-    if a.start:
-        start_from(a.run, a.start)
-    vae_state = train_vae(a.run, a.vae_steps, a.device)
-    small, full = (make_latents(a.run, vae_state, a.scenes, size, a.device) for size in (SMALL, SIZE))
-    nets = train_unet(a.run, small, full, a.small_steps, a.full_steps, a.device)
-
-    path, facts = a.run / "cartoon.safetensors", {k: getattr(a, k) for k in ("vae_steps", "scenes", "small_steps", "full_steps")}
-    export(path, vae_state, nets, facts)
+    path = a.run / "cartoon.safetensors"
+    start = a.start or (path if path.exists() else None)
+    nets, vae_state = read_weights(start) if start else (None, train_vae(a.run, a.vae_steps, a.device))
+    half = half_is_faster(a.device)
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    say(a.run, f"starts from {start or 'nothing'}, {'bfloat16' if half else 'float32'}")
+    scenes = open_scenes(vae_state, a.device, a.painters, capacity=a.capacity, first=a.first, plain=a.plain)
+    train_unet(a.run, scenes, nets, vae_state, a.device, a.steps, a.minutes, a.batch, a.lr, half, a.coarse, a.probe_every)
     say(a.run, f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    if a.no_score:
+        return
     for command in (["minifaseg.evaluate.tune", "--weights", path, "--method", "faseg", "--save", path.with_suffix(".json")],
                     ["minifaseg.evaluate", "cartoon", "--weights", path, "--method", SCORED, "--thresholds", "5000:5060",
                      "--shuffle-classes", "0", "--out", a.run / "held-out"]):
