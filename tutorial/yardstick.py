@@ -1,10 +1,11 @@
-"""What does a net of the cartoon model's size reach when it is told? The same UNet without words, trained on the painter's labels.
+"""What does a net of the cartoon model's size reach when it is told? The same UNet without words,
+trained on the painter's labels.
 
     python tutorial/yardstick.py --pictures 200000
 
-FA-Seg reads masks off a network that never saw one. This one sees nothing else: clean latents in, a class for every cell out. Nothing
-of it is kept but one number for the README, on the same held-out scenes; classes that are not in a scene's list are left out of the
-argmax, since FA-Seg is given that list, too.
+FA-Seg reads masks off a network that never saw one. This one sees nothing else: clean latents in, a
+class for every cell out. Nothing of it is kept but one number, on the same held-out scenes; classes
+that are not in a scene's list are left out of the argmax, since FA-Seg is given that list, too.
 """
 import argparse
 import time
@@ -17,7 +18,8 @@ import minifaseg
 from minifaseg.cartoon.muon import Muon
 from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.stream import CHUNK, start_painters
-from minifaseg.cartoon.train import SIZE, TEXT_SIZES, UNET_SIZES, Predict, half_is_faster, rate
+from minifaseg.cartoon.train import TEXT_SIZES, UNET_SIZES, Predict, half_is_faster, rate
+from minifaseg.cartoon.train_vae import SIZE
 from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.datasets import open_dataset
 from minifaseg.evaluate.metrics import confusion, summary
@@ -92,16 +94,19 @@ def score(unet, vae, seeds, device):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--pictures", type=int, default=200_000)
-    p.add_argument("--chunks", type=int, default=1, help=f"a batch is so many times {CHUNK} pictures")
+    p.add_argument("--chunks", type=int, default=1, help=f"of {CHUNK} pictures in a batch")
     p.add_argument("--painters", type=int, default=1)
-    p.add_argument("--seeds", type=span, default=range(1000, 1200), metavar="FIRST:LAST")
+    p.add_argument("--seeds", type=span, default=range(1000, 1200), metavar="FIRST:LAST",
+                   help="scenes to score on")
     p.add_argument("--weights", default="cartoon", help="the model whose VAE is taken")
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     a = p.parse_args()
     vae = minifaseg.load(a.weights, a.device, "float32").vae
     unet = train(vae, a.pictures, a.chunks, a.painters, a.device)
-    for name, found in zip(("told the scene's classes", "not told"), score(unet, vae, a.seeds, a.device)):
-        print(f"{name}: mIoU {found['miou']:.3f}, things {found['things']:.3f}, pixel accuracy {found['pixel_accuracy']:.3f}")
+    told = score(unet, vae, a.seeds, a.device)
+    for name, found in zip(("told the scene's classes", "not told"), told):
+        print(f"{name}: mIoU {found['miou']:.3f}, things {found['things']:.3f}, "
+              f"pixel accuracy {found['pixel_accuracy']:.3f}")
 
 
 if __name__ == "__main__":

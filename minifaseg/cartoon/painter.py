@@ -27,7 +27,8 @@ class Scene:
 
 
 class Pen:
-    """Draws polygons, given in a thing's own frame, on the picture (twice the size, smoothed later) and on the labels.
+    """Draws polygons, given in a thing's own frame, on the picture (twice the size, smoothed later)
+    and on the labels.
 
     view: (x, y, side) of the part of the scene that fills the picture; (0, 0, 1) is all of it.
     """
@@ -237,9 +238,9 @@ def label_of(name):
 class Wild:
     """What makes a scene less regular. Such scenes are only trained on, never scored.
 
-    view: the part of the scene that is seen; scales: factors on the things' heights; tint: the largest
-    change of a colour; patterned: the share of things with stripes or spots; typical: the share of
-    things in a colour of their kind.
+    view: the part of the scene that is seen; scales: factors on the things' heights; tint: the
+    largest change of a colour; patterned: the share of things with stripes or spots; typical: the
+    share of things in a colour of their kind.
     """
     view: tuple[float, float, float]
     scales: tuple[float, float] = (0.5, 1.35)
@@ -258,7 +259,7 @@ def wild(rng):
 
 
 def pattern(size, rng):
-    """(2 size, 2 size) factors between 0.65 and 1: stripes, or spots, of a direction and a width by chance."""
+    """(2 size, 2 size) factors from 0.65 to 1: stripes or spots of a direction and width by chance."""
     turn, waves, phase = rng.uniform(0, np.pi), rng.uniform(8, 26), rng.uniform(0, 6.3)
     axis = np.linspace(0, 2 * np.pi, 2 * size, dtype=np.float32)
     along = np.cos(turn) * axis[None, :] + np.sin(turn) * axis[:, None]
@@ -270,13 +271,11 @@ def pattern(size, rng):
 
 
 def paint(seed, size=128, *, things=None, ground=None, backdrop=None, loose=None):
-    """The scene of this seed at `size` x `size` pixels. The same seed at another size is the same scene, drawn finer. What is to be
-    seen can be given: things ("cat", "dog"), a ground, a backdrop ("" for plain paper); the seed decides the rest.
-
-    loose: a `Wild`, for scenes to train on.
-    """
+    """The scene of this seed at `size` x `size` pixels. The same seed at another size is the same
+    scene, drawn finer. What is to be seen can be given: things ("cat", "dog"), a ground, a backdrop
+    ("" for plain paper); the seed decides the rest. loose: a `Wild`, for scenes to train on."""
     rng = np.random.default_rng([seed, 2506])
-    extra = np.random.default_rng([seed, 1977])                       # leaves the draws of `rng` as they are
+    extra = np.random.default_rng([seed, 1977])           # leaves the draws of `rng` as they are
     pen = Pen(size, loose.view if loose else (0, 0, 1))
     horizon, swell = float(rng.uniform(.4, .62)), float(rng.uniform(-.035, .035))
     behind = horizon + abs(swell)                                     # the backdrop reaches behind the ground's rim

@@ -3,14 +3,14 @@
     python -m minifaseg.cartoon.probe runs/cartoon/cartoon.safetensors
 """
 import argparse
+from dataclasses import replace
 
 import minifaseg
 
-from ..evaluate.rows import Row, span
-from ..evaluate.tune import at_threshold, best_threshold, tuning_scenes
-from ..evaluate.run import evaluate
 from ..evaluate.metrics import summary
-from dataclasses import replace
+from ..evaluate.rows import Row, span
+from ..evaluate.run import evaluate
+from ..evaluate.tune import at_threshold, best_threshold, tuning_scenes
 
 HOW = {"timestep": 10, "steps": 0, "noise": True, "sample": False, "cross": (0, .1, .7, .2),
        "levels": (0, 0, .7, .3), "tau": 1}
@@ -22,8 +22,8 @@ def alone(level):
 
 
 def probe(model, seeds=range(5000, 5024)):
-    """{row: mIoU}, each at its best threshold: FA-Seg; things alone; words alone and refinement alone
-    at each level; and {class: IoU} of FA-Seg."""
+    """{row: mIoU}, each at its best threshold: FA-Seg; things alone; words alone and refinement
+    alone at each level; and {class: IoU} of FA-Seg."""
     dataset, candidates = tuning_scenes(seeds, model)
     rows = {"faseg": {}}
     for level, name in enumerate(LEVELS[1:], start=1):

@@ -16,16 +16,20 @@ from torch import Tensor
 from .painter import paint, wild
 from .words import CLASSES, describe, phrases, units
 
-CAPTIONS = 4                                             # wordings of each scene
-CHUNK = 64                                               # scenes that a painter hands over at once
-USES = 4                                                 # of each scene, about, before the next is taken
-FIRST_SEED = 20_000_000                                  # far from the scenes that are scored
+PLAIN = 0.5                                # share of scenes like those that are scored
+CAPTIONS = 4                               # wordings of each scene
+CHUNK = 64                                 # scenes that a painter hands over at once
+USES = 4                                   # of a scene, about, before the next is taken
+FIRST_SEED = 20_000_000                    # far from the scenes that are scored
 
 
 class Captions(NamedTuple):
-    """Captions as numbers. ids (B, T): of the whole prompt; phrase (B, T): the phrase that each token
-    belongs to, as its place in `phrases()`, -1 for start and padding; place (B, T): which token of
-    its phrase it is, from 1 on; for start and padding its place in the prompt."""
+    """Captions as numbers.
+
+    ids (B, T): of the whole prompt; phrase (B, T): the phrase that each token belongs to, as its place
+    in `phrases()`, -1 for start and padding; place (B, T): which token of its phrase it is, from 1
+    on; for start and padding its place in the prompt.
+    """
     ids: Tensor
     phrase: Tensor
     place: Tensor
@@ -63,21 +67,22 @@ class Speller:
                 place += range(1, 1 + len(said))
             phrase, place = phrase[:self.length - 1], place[:self.length - 1]
             left = range(len(phrase), self.length)
-            rows.append((self.prompt(words, self.length), phrase + [-1] * len(left), [*place, *left]))
+            phrase += [-1] * len(left)
+            rows.append((self.prompt(words, self.length), phrase, [*place, *left]))
         return np.array(rows, np.int16).transpose(1, 0, 2)
 
 
-def training_scene(seed, speller, size, plain):
+def training_scene(seed, speller, size):
     """Pixels (size, size, 3) uint8 and captions (3, CAPTIONS, T) of a scene, as arrays."""
-    scene, told = told_scene(seed, size, plain)
+    scene, told = told_scene(seed, size)
     return np.asarray(scene.image), speller(told)
 
 
-def told_scene(seed, size, plain):
-    """(scene, its captions). A share `plain` of all scenes is like those that are scored, the others
-    are wild. Captions name what fills more than 1.5 % of the picture."""
+def told_scene(seed, size):
+    """(scene, its captions). Half of all scenes are like those that are scored, the others wild.
+    Captions name what fills more than 1.5 % of the picture."""
     rng = np.random.default_rng([seed, 1])
-    loose = None if rng.random() < plain else wild(rng)
+    loose = None if rng.random() < PLAIN else wild(rng)
     scene = paint(seed, size, loose=loose)
     area = np.bincount(scene.labels.ravel(), minlength=len(CLASSES) + 1)[1:]
     seen = [c for c, n in zip(CLASSES, area) if n > 0.015 * size * size]
@@ -106,17 +111,16 @@ def start_painters(painters, scene, first, *details):
 
 
 class Scenes:
-    """Latents and captions of painted scenes; the oldest are replaced when `capacity` is reached."""
+    """Latents and captions of painted scenes; at `capacity` the oldest are replaced."""
 
-    def __init__(self, vae, device, size, speller, painters=1, capacity=60_000, first=FIRST_SEED,
-                 plain=0.5):
+    def __init__(self, vae, device, size, speller, painters=1, capacity=60_000, first=FIRST_SEED):
         self.vae, self.device, self.capacity = vae, device, capacity
         self.painted = self.drawn = 0
         grid = size // vae.factor
         self.latents = torch.empty(capacity, 2, vae.config.latent, grid, grid, device=device)
         shape = (3, capacity, CAPTIONS, speller.length)
         self.captions = torch.empty(shape, dtype=torch.int16, device=device)
-        work = (training_scene, first, speller, size, plain)
+        work = (training_scene, first, speller, size)
         self.queue, self.painters = start_painters(painters, *work)
 
     def close(self) -> None:
@@ -127,7 +131,7 @@ class Scenes:
         return min(self.painted, self.capacity)
 
     def refill(self, enough: int) -> None:
-        """Takes the next chunk if one is due and finished; waits until there are `enough` scenes."""
+        """Takes the next chunk if one is due and finished; waits for `enough` scenes."""
         if self.drawn > USES * self.painted and not self.queue.empty():
             self.add(*self.queue.get())
         while len(self) < enough:
@@ -139,7 +143,7 @@ class Scenes:
         x = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
             z = self.vae.encode(torch.cat([x, x.flip(-1)])).float()
-        z = z.unflatten(0, (2, -1)).transpose(0, 1)                 # (n, plain and mirrored, 4, h, w)
+        z = z.unflatten(0, (2, -1)).transpose(0, 1)         # (n, plain and mirrored, 4, h, w)
         places = (self.painted + torch.arange(len(x), device=self.device)) % self.capacity
         self.latents[places] = z
         self.captions[:, places] = torch.from_numpy(captions).to(self.device).transpose(0, 1)
