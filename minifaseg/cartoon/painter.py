@@ -27,10 +27,15 @@ class Scene:
 
 
 class Pen:
-    """Draws polygons, given in a thing's own frame, on the picture (twice the size, smoothed later) and on the labels."""
+    """Draws polygons, given in a thing's own frame, on the picture (twice the size, smoothed later)
+    and on the labels.
 
-    def __init__(self, size):
+    view: (x, y, side) of the part of the scene that fills the picture; (0, 0, 1) is all of it.
+    """
+
+    def __init__(self, size, view=(0, 0, 1)):
         self.size = size
+        self.corner, self.zoom = np.array(view[:2]), 1 / view[2]
         self.image = Image.new("RGB", (2 * size, 2 * size))
         self.label_image = Image.new("L", (size, size), 0)
         self.draw, self.label_draw = ImageDraw.Draw(self.image), ImageDraw.Draw(self.label_image)
@@ -43,23 +48,32 @@ class Pen:
         self.matrix, self.offset = np.array([[c * flip, -s], [s * flip, c]]), np.array([x, y])
 
     def _points(self, points):
-        return (np.asarray(points) @ self.matrix.T + self.offset) * self.size
+        p = np.asarray(points) @ self.matrix.T + self.offset
+        return (p - self.corner) * self.zoom * self.size
 
     def shape(self, points, fill, line=1.0):
         p = self._points(points)
         flat = (p * 2).ravel().tolist()
         self.draw.polygon(flat, fill)
         if line:
-            width = max(1, round(line * 0.022 * self.size * max(self.scale, 0.3)))
+            width = max(1, round(line * 0.022 * self.size * max(self.scale, 0.3) * self.zoom))
             self.draw.line(flat + flat[:4], INK, width, joint="curve")
         self.label_draw.polygon(p.ravel().tolist(), self.label)
 
     def stroke(self, points, fill, width):
         p = self._points(points)
-        w = width * self.scale * self.size
+        w = width * self.scale * self.size * self.zoom
         self.draw.line((p * 2).ravel().tolist(), fill, max(1, round(2 * w)), joint="curve")
         if w >= 1:
             self.label_draw.line(p.ravel().tolist(), self.label, max(1, round(w)), joint="curve")
+
+
+    def multiply(self, before, factors):
+        """Darkens what was drawn since `before` (2 size, 2 size, 3) by factors (2 size, 2 size)."""
+        now = np.asarray(self.image)
+        drawn = (now != before).any(-1)
+        now = np.where(drawn[..., None], now * factors[..., None], now)
+        self.image.paste(Image.fromarray(now.astype(np.uint8)))
 
 
 def jitter(colour, rng, by=14):
@@ -220,11 +234,49 @@ def label_of(name):
     return CLASSES.index(name) + 1
 
 
-def paint(seed, size=128, *, things=None, ground=None, backdrop=None):
-    """The scene of this seed at `size` x `size` pixels. The same seed at another size is the same scene, drawn finer. What is to be
-    seen can be given: things ("cat", "dog"), a ground, a backdrop ("" for plain paper); the seed decides the rest."""
+@dataclass(frozen=True)
+class Wild:
+    """What makes a scene less regular. Such scenes are only trained on, never scored.
+
+    view: the part of the scene that is seen; scales: factors on the things' heights; tint: the
+    largest change of a colour; patterned: the share of things with stripes or spots; typical: the
+    share of things in a colour of their kind.
+    """
+    view: tuple[float, float, float]
+    scales: tuple[float, float] = (0.5, 1.35)
+    most: int = 5
+    tint: int = 30
+    patterned: float = 0.5
+    typical: float = 0.5
+
+
+def wild(rng):
+    """Half of the wild scenes are seen whole, half from near: down to 0.4 of the side."""
+    if rng.random() < 0.5:
+        return Wild((0.0, 0.0, 1.0))
+    side = rng.uniform(0.4, 0.9)
+    return Wild((rng.uniform(0, 1 - side), (1 - side) * rng.uniform(0.3, 1), side))
+
+
+def pattern(size, rng):
+    """(2 size, 2 size) factors from 0.65 to 1: stripes or spots of a direction and width by chance."""
+    turn, waves, phase = rng.uniform(0, np.pi), rng.uniform(8, 26), rng.uniform(0, 6.3)
+    axis = np.linspace(0, 2 * np.pi, 2 * size, dtype=np.float32)
+    along = np.cos(turn) * axis[None, :] + np.sin(turn) * axis[:, None]
+    across = np.cos(turn) * axis[:, None] - np.sin(turn) * axis[None, :]
+    wave = np.sin(waves * along + phase)
+    if rng.random() < 0.5:
+        wave = np.minimum(wave, np.sin(waves * across))
+    return 1 - rng.uniform(0.1, 0.35) * (wave > 0)
+
+
+def paint(seed, size=128, *, things=None, ground=None, backdrop=None, loose=None):
+    """The scene of this seed at `size` x `size` pixels. The same seed at another size is the same
+    scene, drawn finer. What is to be seen can be given: things ("cat", "dog"), a ground, a backdrop
+    ("" for plain paper); the seed decides the rest. loose: a `Wild`, for scenes to train on."""
     rng = np.random.default_rng([seed, 2506])
-    pen = Pen(size)
+    extra = np.random.default_rng([seed, 1977])           # leaves the draws of `rng` as they are
+    pen = Pen(size, loose.view if loose else (0, 0, 1))
     horizon, swell = float(rng.uniform(.4, .62)), float(rng.uniform(-.035, .035))
     behind = horizon + abs(swell)                                     # the backdrop reaches behind the ground's rim
     names, words = [], {}                                             # words: name -> colour word or ""
@@ -255,8 +307,12 @@ def paint(seed, size=128, *, things=None, ground=None, backdrop=None):
 
     spots = []                                                        # things, from far to near
     count = int(rng.choice((1, 2, 3), p=(.25, .45, .3)))
+    if loose:
+        count = int(extra.integers(1, loose.most + 1))
     for _ in range(len(things) if things else count):
         height = float(rng.uniform(.34, .58))
+        if loose:
+            height *= extra.uniform(*loose.scales)
         for _ in range(20):                                           # a little overlap is fine, hiding is not
             x, y = float(rng.uniform(.16, .84)), float(rng.uniform(max(horizon + .08, height * .95), .98))
             if all(abs(x - a) > .42 * (height + h) * .85 or abs(y - b) > .4 for a, b, h in spots):
@@ -266,10 +322,17 @@ def paint(seed, size=128, *, things=None, ground=None, backdrop=None):
         again = [n for n in names if n in THINGS]
         name = again[0] if again and rng.random() < .2 else str(rng.choice(list(THINGS)))
         name = things[i] if things else name
-        word = words.setdefault(name, str(rng.choice(TYPICAL[name] if rng.random() < .65 else list(COLOURS))))
+        usual = rng.random() < (loose.typical if loose else .65)
+        word = words.setdefault(name, str(rng.choice(TYPICAL[name] if usual else list(COLOURS))))
         names.append(name)
         pen.place(label_of(name), x, y, height, flip=int(rng.choice((-1, 1))), turn=float(rng.uniform(-.12, .12)))
-        THINGS[name](pen, jitter(COLOURS[word], rng), rng)
+        if loose:
+            before = np.asarray(pen.image)
+            THINGS[name](pen, jitter(COLOURS[word], extra, loose.tint), rng)
+            if extra.random() < loose.patterned:
+                pen.multiply(before, pattern(size, extra))
+        else:
+            THINGS[name](pen, jitter(COLOURS[word], rng), rng)
 
     labels = np.asarray(pen.label_image)
     area = np.bincount(labels.ravel(), minlength=len(CLASSES) + 1)[1:]

@@ -60,6 +60,15 @@ def units(caption):
     return [u.strip() for u in JOINTS.split(caption) if u and u.strip()]
 
 
+def phrases():
+    """Every phrase that a caption can be made of: nouns with a colour and an article or without, and what joins them."""
+    nouns = [*CLASSES, *(word for words in SYNONYMS.values() for word in words)]
+    coloured = [f"{colour} {noun}".strip() for noun in nouns for colour in ("", *COLOURS)]
+    told = [f"{article} {phrase}".strip() for phrase in coloured for article in ("", "a", "an", "the")]
+    joints = [",", "and", "with", "near", "behind", "in front of", "on", "under", "by"]
+    return [*told, *joints, "a picture of", "a photo of"]
+
+
 def merge(pieces, ranks):
     """Byte-pair encoding of one word: join the adjacent pair of lowest rank until no known pair is left."""
     while True:
