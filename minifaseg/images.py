@@ -21,6 +21,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 # What cameras, phones, browsers and scanners save. Pillow opens more, but not all by decoding alone: EPS starts Ghostscript, IPTC opens
 # whatever lies inside it (an EPS, too), FITS unpacks gzip before any size is known. So a new format has to be let in, not kept out.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
+STRIP = 1 << 22                                          # pixels converted at a time
 MAX_BYTES = 1 << 30                                      # twice the uncompressed RGB of Pillow's largest picture; a pipe may never end
 TURNS = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
          6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}          # what undoes each EXIF orientation
@@ -122,7 +123,27 @@ def to_rgb(image: Image.Image) -> Image.Image:
     image.load()
     if not image.width * image.height:
         raise InputError(f"{image.width} x {image.height}, no pixel; give a picture with some")
-    image = upright(image)
+    picture = upright(image)
+    if picture.mode != "RGB" or picture.has_transparency_data:
+        picture = opaque(picture)
+    elif picture is image and image.info:
+        picture = image.copy()                                              # the caller's keeps what it says of itself
+    picture.info.clear()                                                    # neither the EXIF tag nor a transparent colour holds any more
+    return picture
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """RGB of a picture in any mode, made strip by strip: every mode needs copies on the way, of a strip only."""
+    page = Image.new("RGB", image.size)
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        page.paste(opaque_strip(strip), (0, top))
+    return page
+
+
+def opaque_strip(image: Image.Image) -> Image.Image:
+    """The same at once: 16 bits scaled to 8, transparency on white."""
     if image.mode.startswith("I"):                                          # convert() would clip at 255 instead of scaling
         wide = np.asarray(image, np.float32)
         grey = np.rint(np.clip(wide, 0, 65535) / 257).astype(np.uint8)
@@ -135,9 +156,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
-    image.info.clear()                                                      # neither the EXIF tag nor a transparent colour holds any more
-    return image
+    return image.convert("RGB")
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -182,6 +201,11 @@ def ahead(function, items, count):
 
 # Showing
 
+def as_rgb(image: Image.Image) -> Image.Image:
+    """image.convert("RGB"), which copies even where there is nothing to convert."""
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
 LEGEND_LETTERS = 60                                      # of a name; more would make the page far wider than the picture
 
 
@@ -199,13 +223,15 @@ def overlay(image: Image.Image, labels: np.ndarray, classes) -> Image.Image:
     short, long = sorted(image.size)
     scale = min(max(1, math.ceil(384 / short)), max(1, 2048 // long), 2048 / long)
     size = [max(1, round(s * scale)) for s in image.size]
-    picture = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    mask = mask_image(labels).resize(size, Image.Resampling.NEAREST)
+    picture = as_rgb(image).resize(size, Image.Resampling.LANCZOS)
+    mask = mask_image(labels)
+    present = {number for number, pixels in enumerate(mask.histogram()) if pixels}
+    mask = mask.resize(size, Image.Resampling.NEAREST)
     tinted = Image.blend(picture, mask.convert("RGB"), 0.55)
     tinted = Image.composite(tinted, picture, Image.fromarray(np.asarray(mask) > 0))
     tinted.paste("white", mask=outlines(np.asarray(mask), width=1 + min(size) // 400))
 
-    bar = legend(classes, set(np.unique(labels).tolist()), size[0], text_size=max(15, round(sum(size) / 55)))
+    bar = legend(classes, present, size[0], text_size=max(15, round(sum(size) / 55)))
     page = Image.new("RGB", (max(size[0], bar.width), size[1] + bar.height), "white")
     page.paste(tinted, ((page.width - size[0]) // 2, 0))
     page.paste(bar, (0, size[1]))
