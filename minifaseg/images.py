@@ -1,20 +1,19 @@
-"""Any picture file -> upright RGB; labels -> indexed PNG mask and an overlay to look at; files written whole or not at all."""
-import hashlib
+"""Any picture file -> upright RGB; labels -> PNG mask and an overlay to look at."""
 import io
 import math
 import os
 import stat
 import warnings
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from queue import Queue
-from threading import Thread
+from threading import Semaphore, Thread
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, UnidentifiedImageError
 from PIL.Image import Transpose
 
-from .errors import InputError, OutputError, shown
+from .errors import InputError, shown
+from .writing import write
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
@@ -186,17 +185,23 @@ def pixel_limit(max_pixels):
 def ahead(function, items, count):
     """(item, function(item), or the exception it raised), in order; up to `count` are worked out in advance, in a thread of their own,
     so that pictures are decoded while the network works."""
-    queue = Queue(count)
+    queue, room = Queue(), Semaphore(count)
 
     def work():
         for item in items:
+            room.acquire()                               # before the work: a large picture too many would not fit
             try:
                 queue.put((item, function(item)))
             except Exception as e:
                 queue.put((item, e))
         queue.put(None)
+
+    def take():
+        found = queue.get()
+        room.release()
+        return found
     Thread(target=work, daemon=True).start()             # daemon: Ctrl-C does not wait for a pipe that never ends
-    return iter(queue.get, None)
+    return iter(take, None)
 
 
 # Showing
@@ -209,11 +214,14 @@ def as_rgb(image: Image.Image) -> Image.Image:
 LEGEND_LETTERS = 60                                      # of a name; more would make the page far wider than the picture
 
 
-def mask_image(labels: np.ndarray) -> Image.Image:
-    """(H, W) ids -> indexed picture. All 256 colours stay attached: with fewer, Pillow packs the PNG into fewer bits, and larger
-    ids change silently."""
-    image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
-    image.putpalette(PALETTE.tobytes())                                     # L becomes P
+def mask_image(labels: np.ndarray, gray=False) -> Image.Image:
+    """(H, W) ids -> picture of mode P (indexed, VOC's colours) or, with `gray`, of mode L; a pixel's value is its id.
+
+    All 256 colours stay attached: with fewer, Pillow packs the PNG into fewer bits, and larger ids change silently.
+    """
+    image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))         # mode L
+    if not gray:
+        image.putpalette(PALETTE.tobytes())                                 # L becomes P
     return image
 
 
@@ -267,30 +275,6 @@ def legend(classes, present, width, text_size) -> Image.Image:
         draw.rounded_rectangle((x, middle - half, x + 2 * half, middle + half), radius=half // 2, fill=colour)
         draw.text((x + 2 * half + gap * 0.8, middle), name, fill=ink, font=font, anchor="lm")
     return bar
-
-
-# Writing
-
-def write(path, save) -> None:
-    """save(file) fills a temporary file beside `path`, which then takes its name: nobody meets half a file. Makes folders.
-
-    The temporary name belongs to `path`, so that the next run removes what a killed one left. It is short, however long the path's.
-    """
-    path = Path(path)
-    temp = path.with_name(f".{hashlib.sha1(os.fsencode(path.name)).hexdigest()[:16]}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temp.unlink(missing_ok=True)
-        special = path.exists() and not path.is_file()                      # a pipe or /dev/null must not be replaced
-        with open(path if special else temp, "wb" if special else "xb") as file:
-            save(file)
-        if not special:
-            os.replace(temp, path)
-    except OSError as e:
-        raise OutputError(f"{path}: cannot be written ({e.strerror or e}); choose another place with -o, or make room") from e
-    finally:
-        with suppress(OSError):                                             # nothing left to remove when all went well
-            temp.unlink()
 
 
 def write_png(path, image: Image.Image, **options) -> None:
