@@ -94,9 +94,10 @@ def finite_scores(how, model, captured):
 def label(grid_scores, size, threshold, certain=None):
     """Score maps -> the class of the highest score in every pixel of the picture.
 
-    grid_scores (K, h, w), size (W, H) -> labels (H, W) uint8. 0 where the highest score is below the
-    threshold; 255 where it is from there on, but not `certain` (Dataset Diffusion). Upright strips are
-    labelled one after the other, so that memory stays small whatever the picture and the number of classes.
+    grid_scores (K, h, w), size (W, H) -> labels (H, W) uint8. 0 where the highest score is below
+    the threshold; 255 where it is from there on, but not `certain` (Dataset Diffusion). Upright
+    strips are labelled one after the other, so that memory stays small whatever the picture and
+    the number of classes.
     """
     import numpy as np
     width, height = size
@@ -115,11 +116,11 @@ def _label_strip(grid_scores, size, strip, threshold, certain):
     from .faseg import upsample_strip
     shape, device = (size[1], strip.stop - strip.start), grid_scores.device
     below = torch.nextafter(torch.tensor(float(threshold)), torch.tensor(-1.0))       # so that > means: at least the threshold
-    best = below.to(device).repeat(shape)
+    best = below.to(device).repeat(shape)                  # (H, columns)
     labels = torch.zeros(shape, dtype=torch.uint8, device=device)
     some = max(1, LABEL_NUMBERS // labels.numel())
     for first in range(0, len(grid_scores), some):
-        scores = upsample_strip(grid_scores[first:first + some], size, strip)         # (some, H, columns)
+        scores = upsample_strip(grid_scores[first:first + some], size, strip)  # (some, H, columns)
         for number, score in enumerate(scores, start=first + 1):
             labels.masked_fill_(score > best, number)
             torch.maximum(best, score, out=best)

@@ -54,7 +54,8 @@ def parser():
     p.add_argument("things", nargs="+", metavar="IMAGE or CLASS", help="pictures, then class names")
     p.add_argument("-o", "--output", metavar="PATH", help="mask file (.png) of one picture, or a folder; - = standard output")
     p.add_argument("--scores", action="store_true", help="also write x_scores.npz: scores (K, H, W) float32 and classes")
-    p.add_argument("--gray", action="store_true", help="masks as plain 8-bit grey PNG, for readers that make colours of a palette (OpenCV)")
+    p.add_argument("--gray", action="store_true",
+                   help="masks as plain 8-bit grey PNG, for readers that turn a palette into colours")
     p.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
     p.add_argument("--force", action="store_true", help="overwrite files that exist")
     p.add_argument("--resume", action="store_true", help="go on where a run was stopped: skip pictures whose files are all there")
@@ -67,7 +68,8 @@ def parser():
     p.add_argument("--compile", action="store_const", const=True, help="torch.compile: minutes at the first picture, faster at every other")
     p.add_argument("--caption", help="a sentence about the picture, put before the class names")
     p.add_argument("--method", metavar="NAME[:NUMBERS]", default="faseg",
-                   help=f'{", ".join(minifaseg.METHODS)} ({" and ".join(minifaseg.UNSUPERVISED)} also run without class names); '
+                   help=f'{", ".join(minifaseg.METHODS)}; '
+                        f'{" and ".join(minifaseg.UNSUPERVISED)} also run without class names; '
                         'change numbers as in "faseg:tau=1;flip=False"')
     p.add_argument("--threshold", type=float, help="scores below it are background, 0 to 1")
     p.add_argument("--no-flip", dest="flip", action="store_const", const=False, help="skip the mirrored view: faster")
@@ -165,11 +167,13 @@ def method_asked(args) -> tuple[str, dict]:
     try:
         name, numbers = parse_method(args.method)
         if numbers | options:
-            minifaseg.make_method(name, **options | numbers)                # raises: no such number, or not of its kind
+            # raises: no such number, or not of its kind
+            minifaseg.make_method(name, **options | numbers)
     except InputError as e:
         raise UsageError(str(e)) from e
     for number in numbers.keys() & options.keys():
-        raise UsageError(f"--method {args.method} sets {number}, and so does another option; give one of the two")
+        raise UsageError(f"--method {args.method} sets {number}, and so does another option; "
+                         "give one of the two")
     return name, numbers | options
 
 
@@ -206,7 +210,7 @@ def run(args) -> int:
                 failed += 1
                 complain(e, args.debug, job.image)
             bar.update()
-            del image, result                            # else a large picture stays while the next one is worked on
+            del image, result  # else a large picture stays while the next one is worked on
     if failed and len(jobs) > 1:
         tell(f"minifaseg: {failed} of {len(jobs)} pictures failed", sys.stderr)
     return FAILED if failed else DONE
@@ -228,8 +232,8 @@ def outcomes(jobs, classes, model, args):
             continue
         start = time.perf_counter()
         try:
-            results = minifaseg.segment_many([image for _, image in some], classes, model,
-                                             method=args.method, **chosen(args, "caption"), **args.numbers)
+            asked = chosen(args, "method", "caption") | args.numbers
+            results = minifaseg.segment_many([image for _, image in some], classes, model, **asked)
         except WeightsError:
             raise
         except InputError as e:                          # the pictures were fine, so every other one would meet the same

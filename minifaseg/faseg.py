@@ -75,10 +75,10 @@ def upsample(scores: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def upsample_strip(scores: Tensor, size: tuple[int, int], strip: slice) -> Tensor:
-    """Some columns of `upsample`, equal to the last bit, without the others: (K, h, w) -> (K, H, columns).
+    """Some columns of `upsample`, to the last bit: (K, h, w) -> (K, H, columns).
 
-    Bicubic interpolation works along rows first, then along columns. A pass that keeps its length copies,
-    so the two can be made one by one, and between them all but the strip is dropped.
+    Bicubic interpolation works along rows first, then along columns. A pass that keeps its length
+    copies, so the two can be made one by one, and between them all but the strip is dropped.
     """
     width, height = size
     if strip == slice(0, width):

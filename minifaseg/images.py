@@ -126,13 +126,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if picture.mode != "RGB" or picture.has_transparency_data:
         picture = opaque(picture)
     elif picture is image and image.info:
-        picture = image.copy()                                              # the caller's keeps what it says of itself
-    picture.info.clear()                                                    # neither the EXIF tag nor a transparent colour holds any more
+        picture = image.copy()  # the caller's keeps what it says of itself
+    picture.info.clear()  # neither the EXIF tag nor a transparent colour holds any more
     return picture
 
 
 def opaque(image: Image.Image) -> Image.Image:
-    """RGB of a picture in any mode, made strip by strip: every mode needs copies on the way, of a strip only."""
+    """RGB of a picture in any mode, strip by strip: the copies on the way are small."""
     page = Image.new("RGB", image.size)
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):
@@ -189,7 +189,7 @@ def ahead(function, items, count):
 
     def work():
         for item in items:
-            room.acquire()                               # before the work: a large picture too many would not fit
+            room.acquire()  # before the work: a large picture too many would not fit
             try:
                 queue.put((item, function(item)))
             except Exception as e:
@@ -215,9 +215,10 @@ LEGEND_LETTERS = 60                                      # of a name; more would
 
 
 def mask_image(labels: np.ndarray, gray=False) -> Image.Image:
-    """(H, W) ids -> picture of mode P (indexed, VOC's colours) or, with `gray`, of mode L; a pixel's value is its id.
+    """(H, W) ids -> picture of mode P (VOC's colours), or L with `gray`; its values are the ids.
 
-    All 256 colours stay attached: with fewer, Pillow packs the PNG into fewer bits, and larger ids change silently.
+    All 256 colours stay attached: with fewer, Pillow packs the PNG into fewer bits, and larger ids
+    change silently.
     """
     image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))         # mode L
     if not gray:

@@ -1,4 +1,4 @@
-"""The methods by name, and their numbers: its own defaults, what a model's file recommends, what the caller asks for.
+"""The methods by name, and their numbers: defaults, recommended by a model's file, or asked for.
 
 On a command line numbers are written after the method's name:
 
@@ -23,9 +23,10 @@ UNSUPERVISED = ("diffseg", "iseg")                         # these also run with
 
 
 def parse_method(spec: str) -> tuple[str, dict]:
-    """"faseg:tau=0;flip=False" -> ("faseg", {"tau": 0, "flip": False}); make_method checks the numbers.
+    """"faseg:tau=0;flip=False" -> ("faseg", {"tau": 0, "flip": False}).
 
-    Raises InputError for a name that is not in METHODS, and for what is not written as name=value.
+    Raises InputError for a name that is not in METHODS, and for what is not written as name=value;
+    make_method checks the numbers themselves.
     """
     name, _, changes = (part.strip() for part in spec.partition(":"))
     check_name(name)
@@ -33,17 +34,18 @@ def parse_method(spec: str) -> tuple[str, dict]:
     for change in filter(None, changes.split(";")):
         field, equals, value = (part.strip() for part in change.partition("="))
         if not equals:
-            raise InputError(f"method {spec!r}: write numbers as name=value, several with ; between, such as faseg:tau=1;flip=False")
+            raise InputError(f"method {spec!r}: write numbers as name=value, several with ; "
+                             "between, such as faseg:tau=1;flip=False")
         numbers[field] = parse_value(value)
     return name, numbers
 
 
 def parse_value(text: str):
-    """A number, True, False, or several in brackets, as Python writes them; anything else is text."""
+    """A number, True, False, or several in brackets, as in Python; anything else is text."""
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):         # all that literal_eval raises
-        return text
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text                                      # these are all that literal_eval raises
     return text if value is None else value              # None would mean: not given
 
 

@@ -139,9 +139,11 @@ def test_numbers_of_a_method_as_evaluate_takes_them(run, spec, method, numbers):
     code, out, err = run("x.png", *CLASSES, "--method", spec, "--seed", "5")
     model, row = load_once("cartoon", device="cpu"), make_row(spec, None, open_dataset("cartoon"))
     assert (row.method, {name: getattr(row.how, name) for name in numbers}) == (method, numbers)
-    expected = minifaseg.segment(SCENE.image, CLASSES, model, method=method, seed=5, **numbers).labels
+    segment = functools.partial(minifaseg.segment, SCENE.image, CLASSES, model, method=method,
+                                seed=5)
+    expected = segment(**numbers).labels
     assert code == 0 and (np.asarray(Image.open("x_mask.png")) == expected).all(), err
-    assert (expected != minifaseg.segment(SCENE.image, CLASSES, model, method=method, seed=5).labels).any()
+    assert (expected != segment().labels).any()
 
 
 def test_numbers_that_only_the_model_refuses(run):
@@ -154,8 +156,8 @@ def test_numbers_that_only_the_model_refuses(run):
 def lines_in_readme():
     """The lines of the code block that follows <!-- read a mask -->."""
     readme = Path(minifaseg.__file__).parents[1] / "README.md"
-    block = readme.read_text(encoding="utf-8").partition("<!-- read a mask -->")[2].partition("```python\n")[2].partition("```")[0]
-    return block.splitlines()
+    after = readme.read_text(encoding="utf-8").partition("<!-- read a mask -->")[2]
+    return after.partition("```python\n")[2].partition("```")[0].splitlines()
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -168,7 +170,8 @@ def test_readme_reads_a_mask(run, number):
         if f"{name}." in lines[number]:
             names[name] = pytest.importorskip(name)
     SCENE.image.save("photo.jpg")
-    assert run("photo.jpg", *CLASSES)[0] == run("photo.jpg", *CLASSES, "--gray", "-o", "gray")[0] == 0
+    assert run("photo.jpg", *CLASSES)[0] == 0
+    assert run("photo.jpg", *CLASSES, "--gray", "-o", "gray")[0] == 0
     exec(lines[number], names)
     labels = minifaseg.segment("photo.jpg", CLASSES, load_once("cartoon", device="cpu")).labels
     assert len(np.unique(labels)) > 2 and np.array_equal(np.asarray(names["ids"]), labels)
@@ -405,7 +408,9 @@ def test_resume_does_what_is_missing(run):
 def test_pictures_are_opened_in_advance_but_not_all(run):
     opened, left = [], iter(ahead(lambda i: opened.append(i) or 1 // (i - 3), range(20), 2))
     results = [next(left) for _ in range(5)]
-    assert [i for i, _ in results] == [0, 1, 2, 3, 4] and isinstance(results[3][1], ZeroDivisionError) and len(opened) <= 5 + 2
+    assert [i for i, _ in results] == [0, 1, 2, 3, 4]
+    assert isinstance(results[3][1], ZeroDivisionError)
+    assert len(opened) <= 5 + 2
     assert [i for i, _ in left] == list(range(5, 20))
 
 

@@ -84,7 +84,7 @@ from minifaseg.__main__ import main
 model, segment_many = minifaseg.load("cartoon", device="cpu"), minifaseg.segment_many
 minifaseg.load = lambda *a, **k: model
 
-def together(*arguments, **options):                     # all begin to write each picture at the same moment
+def together(*arguments, **options):  # all begin to write each picture at the same moment
     results = segment_many(*arguments, **options)
     barrier.wait()
     return results
@@ -107,10 +107,11 @@ def test_processes_that_write_the_same_folder_at_once(tmp_path):
     for i in range(2):
         paint(i, 128).image.resize((1200, 900)).save(tmp_path / f"photos/{i}.png")
     command = [str(tmp_path / "photos"), *CLASSES, "--scores", "--force", "-o"]
-    job = subprocess.run([sys.executable, "-c", CROWD, json.dumps(command)], text=True, capture_output=True,
-                         env=ENV | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path)
+    job = subprocess.run([sys.executable, "-c", CROWD, json.dumps(command)], text=True,
+                         capture_output=True, env=ENV | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path)
     assert job.stdout.splitlines() == ["[0]", "[0, 0, 0]"], job.stderr
-    alone, crowd = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("alone", "crowd"))
+    alone = {path.name: path.read_bytes() for path in (tmp_path / "alone").iterdir()}
+    crowd = {path.name: path.read_bytes() for path in (tmp_path / "crowd").iterdir()}
     assert len(alone) == 2 * 3 and alone == crowd
 
 
@@ -130,12 +131,16 @@ write(sys.argv[1], save)
 
 @pytest.fixture
 def writer():
-    """writer(path, text) starts a process that writes "all of text" and stops half-way; finish(writer) lets it go on."""
+    """writer(path, text) starts a process that writes "all of text" and stops half-way.
+
+    finish(writer) lets it go on.
+    """
     started = []
 
     def start(path, text):
-        started.append(subprocess.Popen([sys.executable, "-c", WRITER, str(path), text], text=True, env=ENV,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        command = [sys.executable, "-c", WRITER, str(path), text]
+        started.append(subprocess.Popen(command, text=True, env=ENV, **pipes))
         assert started[-1].stdout.readline() == "begun\n"
         return started[-1]
     yield start
@@ -160,15 +165,16 @@ def test_the_last_writer_wins(tmp_path, writer):
 
 def test_leftovers_of_the_killed_go_and_files_of_the_living_stay(tmp_path, writer):
     living = writer(tmp_path / "living.png", "living")
-    for i in range(3):                                   # killed while they write other files, one of which nobody writes again
+    for i in range(3):  # killed while they write other files, one of which nobody writes again
         killed = writer(tmp_path / f"{i % 2}.png", "killed")
         killed.kill()
         killed.wait()
-    assert len(os.listdir(tmp_path)) == 2                # the living one's and the last killed one's
+    assert len(os.listdir(tmp_path)) == 2  # the living one's and the last killed one's
     finish(writer(tmp_path / "0.png", "next"))
     assert len(os.listdir(tmp_path)) == 2 and (tmp_path / "0.png").read_text() == "all of next"
     finish(living)
-    assert sorted(os.listdir(tmp_path)) == ["0.png", "living.png"] and (tmp_path / "living.png").read_text() == "all of living"
+    assert sorted(os.listdir(tmp_path)) == ["0.png", "living.png"]
+    assert (tmp_path / "living.png").read_text() == "all of living"
 
 
 # Nowhere to write
@@ -276,12 +282,14 @@ PEAK = """
 import resource, sys
 from minifaseg.__main__ import main
 code = main(sys.argv[1:])
-print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024), file=sys.stderr)
+unit = 1 if sys.platform == "darwin" else 1024
+print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, file=sys.stderr)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix, classes, gibibytes", [("jpg", 3, 2.5), ("png", 3, 2.5), ("jpg", 100, 3)])
+@pytest.mark.parametrize("suffix, classes, gibibytes",
+                         [("jpg", 3, 2.5), ("png", 3, 2.5), ("jpg", 100, 3)])
 def test_a_picture_of_108_megapixels(tmp_path, suffix, classes, gibibytes):
     """A phone's largest, as stored sideways (jpg) or half-transparent (png)."""
     names = [f"{colour} {name}" for name in ALL_CLASSES for colour in COLOURS][:classes]
@@ -291,8 +299,9 @@ def test_a_picture_of_108_megapixels(tmp_path, suffix, classes, gibibytes):
         picture.putalpha(200)
     picture.save(tmp_path / f"x.{suffix}", exif=exif, compress_level=1)
     del picture
-    job = subprocess.run([sys.executable, "-c", PEAK, "--weights", "cartoon", "--device", "cpu", tmp_path / f"x.{suffix}", ",".join(names)],
-                         text=True, capture_output=True, env=ENV)
+    command = [tmp_path / f"x.{suffix}", ",".join(names), "--weights", "cartoon", "--device", "cpu"]
+    job = subprocess.run([sys.executable, "-c", PEAK, *command], text=True, env=ENV,
+                         capture_output=True)
     assert job.returncode == 0, job.stderr
     code, peak = map(int, job.stderr.splitlines()[-1].split())
     assert code == 0 and peak <= gibibytes * 2**30, f"{peak / 2**30:.2f} GiB"

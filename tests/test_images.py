@@ -105,14 +105,18 @@ def test_one_bit_and_grey(tmp_path):
 
 
 def pictures_of_every_mode():
-    """Noise in each of Pillow's modes that have a meaning as a picture, with a transparent colour where files can carry one."""
+    """Noise in each of Pillow's modes, then with a transparent colour where files can carry one."""
     grey, values = noise().convert("L"), np.random.default_rng(0).integers(0, 65536, (48, 64))
-    yield from (noise().convert(mode) for mode in ("RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "P", "1", "L"))
+    for mode in ("RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "P", "1", "L"):
+        yield noise().convert(mode)
     yield from (noise().convert("RGBA").convert(mode) for mode in ("RGBa", "LA", "La", "PA"))
     yield from (Image.fromarray(values.astype(kind)) for kind in ("<u2", ">u2", "<i4"))
-    for picture, colour in ((noise(), noise().getpixel((3, 5))), (grey, grey.getpixel((3, 5))), (noise().convert("P"), bytes(range(256)))):
-        picture.info["transparency"] = colour
+    for picture in (noise(), grey):
+        picture.info["transparency"] = picture.getpixel((3, 5))
         yield picture
+    indexed = noise().convert("P")
+    indexed.info["transparency"] = bytes(range(256))
+    yield indexed
 
 
 def test_strips_do_not_show(monkeypatch):
@@ -222,12 +226,13 @@ def test_mask_files_keep_every_id(tmp_path, ids):
 
 @pytest.mark.parametrize("ids", [[0], [0, 1], [0, 1, 255], range(256)])
 def test_grey_masks_are_plain_numbers(tmp_path, ids):
-    """PNG header: 8 bits, colour type 0. Whoever turns it into grey gets the same numbers; of a palette he gets its colours' grey."""
+    """PNG header: 8 bits, colour type 0. Made grey they keep their numbers, unlike a palette."""
     labels = np.resize(np.array(ids, np.uint8), (20, 31))
     write_png(tmp_path / "m.png", mask_image(labels, gray=True))
     assert tuple((tmp_path / "m.png").read_bytes()[24:26]) == (8, 0)
     back = Image.open(tmp_path / "m.png")
-    assert back.mode == "L" and (np.asarray(back) == labels).all() and (np.asarray(back.convert("L")) == labels).all()
+    assert back.mode == "L" and (np.asarray(back) == labels).all()
+    assert (np.asarray(back.convert("L")) == labels).all()
     indexed = mask_image(np.array([[1, 2, 3]], np.uint8))
     assert np.asarray(indexed.convert("L")).tolist() == [[38, 75, 113]]
 
@@ -346,12 +351,13 @@ def test_a_pipe_is_written_to_not_replaced(tmp_path):
 
 @pytest.mark.parametrize("locks", [True, False])
 def test_temporary_files_that_may_still_be_in_use(tmp_path, monkeypatch, locks):
-    """Without locks, as on Windows, only those of yesterday go; with them it is enough that nobody holds the file."""
+    """With locks those go that nobody holds; without, as on Windows, those of yesterday."""
     if not locks:
         monkeypatch.setattr(writing, "fcntl", None)
     elif writing.fcntl is None:
         pytest.skip("no locks here")
-    young, old, other = (tmp_path / name for name in (f".minifaseg-{'0' * 16}.tmp", f".minifaseg-{'1' * 16}.tmp", ".other.tmp"))
+    young, old = tmp_path / f".minifaseg-{'0' * 16}.tmp", tmp_path / f".minifaseg-{'1' * 16}.tmp"
+    other = tmp_path / ".other.tmp"
     for path in (young, old, other):
         path.write_bytes(b"half")
         os.utime(path, (1, 1) if path is not young else None)

@@ -284,10 +284,11 @@ def test_numbers_reach_the_method(model, picture):
 
 def bicubic(scores, size):
     """PyTorch's own, of the whole picture at once."""
-    return torch.nn.functional.interpolate(scores[None], size=size[::-1], mode="bicubic", align_corners=False)[0]
+    up = torch.nn.functional.interpolate(scores[None], size=size[::-1], mode="bicubic")
+    return up[0]
 
 
-# ordinary pictures, enlarged and shrunk, lower than the grid, one pixel, sides without a common factor
+# ordinary pictures, lower than the grid, one pixel, sides without a common factor
 SIZES = [(500, 375), (333, 500), (641, 479), (20, 13), (701, 5), (3, 811), (1, 1), (64, 64)]
 
 
@@ -305,10 +306,11 @@ def test_a_strip_of_the_upsampled_scores_has_the_same_bits(size, grid):
 @pytest.mark.parametrize("numbers", [5000, 30_000, 8 << 20])
 @pytest.mark.parametrize("size", SIZES)
 def test_labels_are_the_argmax_above_the_threshold(monkeypatch, size, numbers):
-    """Strips are taken one by one and classes a few at a time; the labels do not show it. Cross-checked with a plain argmax."""
+    """Strips are taken one by one and classes a few at a time; the labels do not show it."""
     monkeypatch.setattr("minifaseg.LABEL_NUMBERS", numbers)
     torch.manual_seed(0)
-    for scores in (torch.rand(7, 8, 8), torch.rand(7, 8, 8).round()):       # the second with many equal scores
+    # the second with many equal scores
+    for scores in (torch.rand(7, 8, 8), torch.rand(7, 8, 8).round()):
         up = bicubic(scores, size).numpy()
         plain = np.where(up.max(0) >= 0.6, up.argmax(0) + 1, 0)
         assert (label(scores, size, 0.6) == plain).all()
@@ -316,7 +318,7 @@ def test_labels_are_the_argmax_above_the_threshold(monkeypatch, size, numbers):
         assert (label(scores, size, 0.6, certain=0.7) == np.where(unsure, 255, plain)).all()
 
 
-# ---- methods ------------------------------------------------------------------------------------------------------------------------
+# ---- methods -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("spec, name, numbers", [
     ("faseg", "faseg", {}),
     ("faseg:", "faseg", {}),
@@ -332,9 +334,11 @@ def test_how_a_method_is_written(spec, name, numbers):
     assert parse_method(spec) == (name, numbers)
 
 
-@pytest.mark.parametrize("spec", ["faseg:tau=None", "faseg:tau=", "faseg:=1", "faseg:tau=1=2", "faseg:flip=false", "faseg:flip=1", "faseg:tau=9e999",
-                                  "faseg:model=1", "faseg:name=1", "faseg:self=1", "faseg:LOOK=()", "faseg:levels=1", "faseg:levels=('a',)",
-                                  "faseg:tau", "FASeg", "", ":tau=1", "faseg,iseg", "faseg;tau=1", "faseg:tau=" + "(" * 9999])
+@pytest.mark.parametrize("spec", [
+    "faseg:tau=None", "faseg:tau=", "faseg:=1", "faseg:tau=1=2", "faseg:flip=false", "faseg:flip=1",
+    "faseg:tau=9e999", "faseg:model=1", "faseg:name=1", "faseg:self=1", "faseg:LOOK=()",
+    "faseg:tau", "faseg:levels=1", "faseg:levels=('a',)", "FASeg", "", ":tau=1", "faseg,iseg",
+    "faseg;tau=1", "faseg:tau=" + "(" * 9999])
 def test_a_method_written_wrongly_is_refused(spec):
     with pytest.raises(InputError) as e:
         name, numbers = parse_method(spec)

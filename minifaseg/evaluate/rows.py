@@ -1,6 +1,7 @@
 """The rows of a table: methods with their numbers, written as in methods.py.
 
-Without a change a method has its own numbers, what the model's file recommends, and what its authors use on this data set.
+Without a change a method has its own numbers, what the model's file recommends, and what its
+authors use on this data set.
 """
 import argparse
 import re
