@@ -17,7 +17,7 @@ from .methods import METHODS, UNSUPERVISED, make_method
 __version__ = "0.1.0"
 __all__ = ["METHODS", "InputError", "Result", "clean_classes", "label", "load", "make_method", "segment", "segment_many"]
 
-LABEL_NUMBERS = 64 << 20                                   # scores up-sampled at a time: 256 MiB
+LABEL_NUMBERS = 8 << 20                                    # scores up-sampled at a time: 32 MiB
 
 
 @dataclass(frozen=True)
@@ -92,22 +92,41 @@ def finite_scores(how, model, captured):
 
 
 def label(grid_scores, size, threshold, certain=None):
-    """Score maps (K, h, w) -> labels (H, W) uint8: the class of the highest score at the picture's own size, 0 where it is below
-    the threshold, 255 where it is from there on but not `certain` (Dataset Diffusion). Classes are upsampled a few at a time, so that
-    254 of them on a large picture stay small."""
+    """Score maps -> the class of the highest score in every pixel of the picture.
+
+    grid_scores (K, h, w), size (W, H) -> labels (H, W) uint8. 0 where the highest score is below
+    the threshold; 255 where it is from there on, but not `certain` (Dataset Diffusion). Upright
+    strips are labelled one after the other, so that memory stays small whatever the picture and
+    the number of classes.
+    """
+    import numpy as np
+    width, height = size
+    flat = height <= grid_scores.shape[1]                  # a strip of it would save nothing
+    step = width if flat else max(1, LABEL_NUMBERS // height)
+    labels = np.empty((height, width), np.uint8)
+    for left in range(0, width, step):
+        strip = slice(left, min(left + step, width))
+        labels[:, strip] = _label_strip(grid_scores, size, strip, threshold, certain)
+    return labels
+
+
+def _label_strip(grid_scores, size, strip, threshold, certain):
+    """Some columns of `label`: (H, columns) uint8. Classes are up-sampled a few at a time."""
     import torch
-    from .faseg import upsample
-    some = max(1, LABEL_NUMBERS // (size[0] * size[1]))
+    from .faseg import upsample_strip
+    shape, device = (size[1], strip.stop - strip.start), grid_scores.device
     below = torch.nextafter(torch.tensor(float(threshold)), torch.tensor(-1.0))       # so that > means: at least the threshold
-    best, labels = below.repeat(size[::-1]), torch.zeros(size[::-1], dtype=torch.uint8)
-    for i in range(0, len(grid_scores), some):
-        score, k = (x.cpu() for x in upsample(grid_scores[i:i + some], size).max(0))
-        better = score > best
-        labels[better] = (k[better] + i + 1).to(torch.uint8)
-        best[better] = score[better]
+    best = below.to(device).repeat(shape)                  # (H, columns)
+    labels = torch.zeros(shape, dtype=torch.uint8, device=device)
+    some = max(1, LABEL_NUMBERS // labels.numel())
+    for first in range(0, len(grid_scores), some):
+        scores = upsample_strip(grid_scores[first:first + some], size, strip)  # (some, H, columns)
+        for number, score in enumerate(scores, start=first + 1):
+            labels.masked_fill_(score > best, number)
+            torch.maximum(best, score, out=best)
     if certain is not None:
         labels[(labels > 0) & (best < certain)] = 255
-    return labels.numpy()
+    return labels.cpu().numpy()
 
 
 def _picture(image):

@@ -22,6 +22,7 @@ import minifaseg
 from .arguments import same, sort_out
 from .errors import InputError, UsageError, WeightsError, shown
 from .formats import SUFFIXES
+from .methods import parse_method
 from .origin import Origins, write_sealed
 from .resume import made_from, options, unfinished
 
@@ -52,6 +53,8 @@ def parser():
     p.add_argument("things", nargs="+", metavar="IMAGE or CLASS", help="pictures, then class names")
     p.add_argument("-o", "--output", metavar="PATH", help="mask file (.png) of one picture, or a folder; - = standard output")
     p.add_argument("--scores", action="store_true", help="also write x_scores.npz: scores (K, H, W) float32 and classes")
+    p.add_argument("--gray", action="store_true",
+                   help="masks as plain 8-bit grey PNG, for readers that turn a palette into colours")
     p.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
     p.add_argument("--force", action="store_true", help="overwrite files that exist")
     p.add_argument("--resume", action="store_true",
@@ -64,7 +67,10 @@ def parser():
     p.add_argument("--dtype", help="float32, float16 or bfloat16 (default: what suits the device)")
     p.add_argument("--compile", action="store_const", const=True, help="torch.compile: minutes at the first picture, faster at every other")
     p.add_argument("--caption", help="a sentence about the picture, put before the class names")
-    p.add_argument("--method", choices=list(minifaseg.METHODS), help=f"{' and '.join(minifaseg.UNSUPERVISED)} also run without class names")
+    p.add_argument("--method", metavar="NAME[:NUMBERS]", default="faseg",
+                   help=f'{", ".join(minifaseg.METHODS)}; '
+                        f'{" and ".join(minifaseg.UNSUPERVISED)} also run without class names; '
+                        'change numbers as in "faseg:tau=1;flip=False"')
     p.add_argument("--threshold", type=float, help="scores below it are background, 0 to 1")
     p.add_argument("--no-flip", dest="flip", action="store_const", const=False, help="skip the mirrored view: faster")
     p.add_argument("--no-inversion", dest="steps", action="store_const", const=0, help="one UNet call instead of two: faster")
@@ -109,10 +115,27 @@ def plan(images, args) -> list[Job]:
     return jobs
 
 
+def method_asked(args) -> tuple[str, dict]:
+    """The method's name, and the numbers that --method or an option of their own set."""
+    options = chosen(args, "threshold", "flip", "steps", "seed")
+    try:
+        name, numbers = parse_method(args.method)
+        if numbers | options:
+            # raises: no such number, or not of its kind
+            minifaseg.make_method(name, **options | numbers)
+    except InputError as e:
+        raise UsageError(str(e)) from e
+    for number in numbers.keys() & options.keys():
+        raise UsageError(f"--method {args.method} sets {number}, and so does another option; "
+                         "give one of the two")
+    return name, numbers | options
+
+
 # Doing it
 
 def run(args) -> int:
-    images, classes = sort_out(args.things, getattr(args, "method", None) in minifaseg.UNSUPERVISED)
+    args.method, args.numbers = method_asked(args)
+    images, classes = sort_out(args.things, args.method in minifaseg.UNSUPERVISED)
     jobs, model, failed = plan(images, args), None, 0
     if getattr(args, "batch", 1) < 1:
         raise UsageError(f"--batch {args.batch}: at least 1")
@@ -145,6 +168,7 @@ def run(args) -> int:
                 failed += 1
                 complain(e, args.debug, job.image)
             bar.update()
+            del image, result  # else a large picture stays while the next one is worked on
     if failed and len(jobs) > 1:
         tell(f"minifaseg: {failed} of {len(jobs)} pictures failed", sys.stderr)
     return FAILED if failed else DONE
@@ -171,8 +195,8 @@ def outcomes(jobs, classes, model, origins, args):
             continue
         start = time.perf_counter()
         try:
-            results = minifaseg.segment_many([image for _, image in some], classes, model,
-                                             **chosen(args, "caption", "method", "threshold", "flip", "steps", "seed"))
+            asked = chosen(args, "method", "caption") | args.numbers
+            results = minifaseg.segment_many([image for _, image in some], classes, model, **asked)
         except WeightsError:
             raise
         except InputError as e:                          # the pictures were fine, so every other one would meet the same
@@ -193,8 +217,9 @@ def outcomes(jobs, classes, model, origins, args):
 
 def report(job, image, result, seconds, model, origins, args) -> None:
     """One finished picture: write its files, say what is in it."""
-    from .images import PALETTE, mask_image, overlay, write, write_png
-    mask = mask_image(result.labels)
+    from .images import PALETTE, mask_image, overlay, write_png
+    from .writing import write
+    mask = mask_image(result.labels, args.gray)
     if job.scores:
         import numpy as np
         write(job.scores, lambda file: np.savez(file, scores=result.scores, classes=np.array(result.classes)))

@@ -6,7 +6,6 @@ Files are memory-mapped: a tensor is read when its network is built, and the VAE
 """
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -22,6 +21,7 @@ from .names import PREFIX
 from .text import Text, TextConfig, read_tokenizer, tokenizer_texts, unpack_tokenizer
 from .unet import UNet, UNetConfig
 from .vae import VAE, VAEConfig
+from .writing import replacing
 
 DECODER = ("decoder.", "post_quant_conv.")
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}         # what a tensor may be, in safetensors' words
@@ -205,12 +205,8 @@ def write_single(path, states: dict[str, dict[str, torch.Tensor]], notes: dict |
                for part, state in states.items() for k, v in state.items()}
     metadata = (says or {}) | {"format": "pt"} | ({"minifaseg": json.dumps(notes)} if notes else {})
     path = Path(path)
-    part = path.with_name(path.name + ".part")
     try:
-        save_file(tensors, part, metadata)
-        os.replace(part, path)
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata)
     except (OSError, SafetensorError) as e:
         raise InputError(f"{path}: cannot be written ({one_line(e)})") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()

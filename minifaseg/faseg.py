@@ -74,3 +74,16 @@ class FASeg:
 def upsample(scores: Tensor, size: tuple[int, int]) -> Tensor:
     """(K, h, w) -> (K, H, W) at a picture's own (width, height), bicubic."""
     return F.interpolate(scores[None].float(), size=size[::-1], mode="bicubic", align_corners=False)[0]
+
+
+def upsample_strip(scores: Tensor, size: tuple[int, int], strip: slice) -> Tensor:
+    """Some columns of `upsample`, to the last bit: (K, h, w) -> (K, H, columns).
+
+    Bicubic interpolation works along rows first, then along columns. A pass that keeps its length
+    copies, so the two can be made one by one, and between them all but the strip is dropped.
+    """
+    width, height = size
+    if strip == slice(0, width):
+        return upsample(scores, size)
+    wide = upsample(scores, (width, scores.shape[1]))       # (K, h, W)
+    return upsample(wide[..., strip], (strip.stop - strip.start, height))

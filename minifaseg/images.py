@@ -1,14 +1,10 @@
-"""Labels -> indexed PNG mask and an overlay to look at; files written whole or not at all."""
-import hashlib
+"""Labels -> PNG mask and an overlay to look at."""
 import math
-import os
-from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-from .errors import OutputError
+from .writing import write
 
 
 def voc_palette() -> np.ndarray:
@@ -22,16 +18,23 @@ def voc_palette() -> np.ndarray:
 PALETTE = voc_palette()
 
 
-# Showing
+def as_rgb(image: Image.Image) -> Image.Image:
+    """image.convert("RGB"), which copies even where there is nothing to convert."""
+    return image if image.mode == "RGB" else image.convert("RGB")
+
 
 LEGEND_LETTERS = 60                                      # of a name; more would make the page far wider than the picture
 
 
-def mask_image(labels: np.ndarray) -> Image.Image:
-    """(H, W) ids -> indexed picture. All 256 colours stay attached: with fewer, Pillow packs the PNG into fewer bits, and larger
-    ids change silently."""
-    image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
-    image.putpalette(PALETTE.tobytes())                                     # L becomes P
+def mask_image(labels: np.ndarray, gray=False) -> Image.Image:
+    """(H, W) ids -> picture of mode P (VOC's colours), or L with `gray`; its values are the ids.
+
+    All 256 colours stay attached: with fewer, Pillow packs the PNG into fewer bits, and larger ids
+    change silently.
+    """
+    image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))         # mode L
+    if not gray:
+        image.putpalette(PALETTE.tobytes())                                 # L becomes P
     return image
 
 
@@ -41,13 +44,15 @@ def overlay(image: Image.Image, labels: np.ndarray, classes) -> Image.Image:
     short, long = sorted(image.size)
     scale = min(max(1, math.ceil(384 / short)), max(1, 2048 // long), 2048 / long)
     size = [max(1, round(s * scale)) for s in image.size]
-    picture = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    mask = mask_image(labels).resize(size, Image.Resampling.NEAREST)
+    picture = as_rgb(image).resize(size, Image.Resampling.LANCZOS)
+    mask = mask_image(labels)
+    present = {number for number, pixels in enumerate(mask.histogram()) if pixels}
+    mask = mask.resize(size, Image.Resampling.NEAREST)
     tinted = Image.blend(picture, mask.convert("RGB"), 0.55)
     tinted = Image.composite(tinted, picture, Image.fromarray(np.asarray(mask) > 0))
     tinted.paste("white", mask=outlines(np.asarray(mask), width=1 + min(size) // 400))
 
-    bar = legend(classes, set(np.unique(labels).tolist()), size[0], text_size=max(15, round(sum(size) / 55)))
+    bar = legend(classes, present, size[0], text_size=max(15, round(sum(size) / 55)))
     page = Image.new("RGB", (max(size[0], bar.width), size[1] + bar.height), "white")
     page.paste(tinted, ((page.width - size[0]) // 2, 0))
     page.paste(bar, (0, size[1]))
@@ -83,30 +88,6 @@ def legend(classes, present, width, text_size) -> Image.Image:
         draw.rounded_rectangle((x, middle - half, x + 2 * half, middle + half), radius=half // 2, fill=colour)
         draw.text((x + 2 * half + gap * 0.8, middle), name, fill=ink, font=font, anchor="lm")
     return bar
-
-
-# Writing
-
-def write(path, save) -> None:
-    """save(file) fills a temporary file beside `path`, which then takes its name: nobody meets half a file. Makes folders.
-
-    The temporary name belongs to `path`, so that the next run removes what a killed one left. It is short, however long the path's.
-    """
-    path = Path(path)
-    temp = path.with_name(f".{hashlib.sha1(os.fsencode(path.name)).hexdigest()[:16]}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temp.unlink(missing_ok=True)
-        special = path.exists() and not path.is_file()                      # a pipe or /dev/null must not be replaced
-        with open(path if special else temp, "wb" if special else "xb") as file:
-            save(file)
-        if not special:
-            os.replace(temp, path)
-    except OSError as e:
-        raise OutputError(f"{path}: cannot be written ({e.strerror or e}); choose another place with -o, or make room") from e
-    finally:
-        with suppress(OSError):                                             # nothing left to remove when all went well
-            temp.unlink()
 
 
 def write_png(path, image: Image.Image, **options) -> None:

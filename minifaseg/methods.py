@@ -1,4 +1,11 @@
-"""The methods by name, and their numbers: its own defaults, what a model's file recommends, what the caller asks for."""
+"""The methods by name, and their numbers: defaults, recommended by a model's file, or asked for.
+
+On a command line numbers are written after the method's name:
+
+    faseg:tau=0                             one number changed
+    "faseg:levels=(0,0,0,1);flip=False"     several
+"""
+import ast
 from dataclasses import fields
 from importlib import import_module
 from numbers import Integral, Real
@@ -15,10 +22,41 @@ METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),          # name -> (module, it
 UNSUPERVISED = ("diffseg", "iseg")                         # these also run without classes
 
 
-def make_method(name="faseg", model=None, **numbers):
-    """A method with its numbers: its own defaults, then what the model's file recommends, then `numbers` (None = not given)."""
+def parse_method(spec: str) -> tuple[str, dict]:
+    """"faseg:tau=0;flip=False" -> ("faseg", {"tau": 0, "flip": False}).
+
+    Raises InputError for a name that is not in METHODS, and for what is not written as name=value;
+    make_method checks the numbers themselves.
+    """
+    name, _, changes = (part.strip() for part in spec.partition(":"))
+    check_name(name)
+    numbers = {}
+    for change in filter(None, changes.split(";")):
+        field, equals, value = (part.strip() for part in change.partition("="))
+        if not equals:
+            raise InputError(f"method {spec!r}: write numbers as name=value, several with ; "
+                             "between, such as faseg:tau=1;flip=False")
+        numbers[field] = parse_value(value)
+    return name, numbers
+
+
+def parse_value(text: str):
+    """A number, True, False, or several in brackets, as in Python; anything else is text."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text                                      # these are all that literal_eval raises
+    return text if value is None else value              # None would mean: not given
+
+
+def check_name(name):
     if name not in METHODS:
         raise InputError(f"no method {name!r}; there is: {', '.join(METHODS)}")
+
+
+def make_method(name="faseg", model=None, /, **numbers):
+    """A method with its numbers: its own defaults, then what the model's file recommends, then `numbers` (None = not given)."""
+    check_name(name)
     module, cls = METHODS[name]
     cls = getattr(import_module(module), cls)
     recommended, defaults = model.notes.get(name, {}) if model else {}, {f.name: f.default for f in fields(cls)}

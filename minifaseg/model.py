@@ -12,6 +12,7 @@ from .checkpoint import Checkpoint
 from .errors import InputError, WeightsError
 from .foreign import few, one_line, read_json
 from .hub import CARTOON, find
+from .images import as_rgb
 from .methods import METHODS
 from .text import Text
 from .unet import UNet
@@ -50,7 +51,7 @@ class Model:
 
     def pixels(self, image) -> torch.Tensor:
         """RGB picture -> (1, 3, side, side) in [-1, 1] on the model's device; bicubic, the aspect ratio is lost, as in the release."""
-        x = torch.from_numpy(np.array(image.convert("RGB").resize((self.side, self.side), Image.BICUBIC)))
+        x = torch.from_numpy(np.array(as_rgb(image).resize((self.side, self.side), Image.BICUBIC)))
         return (single(x.permute(2, 0, 1)[None].to(self.dtype)) / 127.5 - 1).to(self.device, self.dtype)
 
     def check_finite(self, *results):

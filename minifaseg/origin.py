@@ -155,7 +155,7 @@ SEAL_LENGTH = len(seal(b"", ()))
 
 def write_sealed(path, image, *parts) -> None:
     """`images.write_png`, sealed with what the picture was made from."""
-    from .images import write
+    from .writing import write
     png = io.BytesIO()
     image.save(png, "PNG")
     body = png.getvalue().removesuffix(END)

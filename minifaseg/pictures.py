@@ -5,7 +5,7 @@ import stat
 import warnings
 from contextlib import contextmanager
 from queue import Queue
-from threading import Thread
+from threading import Semaphore, Thread
 
 from PIL import Image
 
@@ -130,15 +130,21 @@ def ahead(function, items, count):
     Up to `count` are worked out in advance, in a thread of their own, so that pictures are decoded
     while the network works.
     """
-    queue = Queue(count)
+    queue, room = Queue(), Semaphore(count)
 
     def work():
         for item in items:
+            room.acquire()                               # before: one too many may not fit
             try:
                 queue.put((item, function(item)))
             except Exception as e:
                 queue.put((item, e))
         queue.put(None)
+
+    def take():
+        found = queue.get()
+        room.release()
+        return found
     # A daemon: Ctrl-C does not wait for a pipe that never ends.
     Thread(target=work, daemon=True).start()
-    return iter(queue.get, None)
+    return iter(take, None)

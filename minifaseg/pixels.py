@@ -18,6 +18,8 @@ TURNS = {
     8: Transpose.ROTATE_90,
 }
 
+STRIP = 1 << 22                                          # pixels converted at a time
+
 # Numbers of TIFF tags.
 SUBFILE_TYPE, BITS, COMPRESSION, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 254, 258, 259, 262, 284, 339
 
@@ -33,17 +35,31 @@ def to_rgb(image: Image.Image) -> Image.Image:
     refuse_empty(image)
     refuse_misread_tiff(image)
     turn = orientation(image)
-    image = eight_bits(image)
+    picture = eight_bits(image)
     if turn is not None:
-        image = image.transpose(turn)
-    if image.mode == "La":                               # which Pillow converts to LA alone
-        image = image.convert("LA")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
-    image.info.clear()                                   # EXIF and transparency are done with
-    return image
+        picture = picture.transpose(turn)
+    if picture.mode != "RGB" or picture.has_transparency_data:
+        picture = opaque(picture)
+    elif picture is image and image.info:
+        picture = image.copy()                           # the caller's keeps what it says of itself
+    picture.info.clear()                                 # EXIF and transparency are done with
+    return picture
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """RGB of a picture in any mode, on white; strip by strip, so that copies on the way are small."""
+    page = Image.new("RGB", image.size)
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        if strip.mode == "La":                           # which Pillow converts to LA alone
+            strip = strip.convert("LA")
+        if strip.has_transparency_data:
+            strip = strip.convert("RGBA")
+            white = Image.new("RGBA", strip.size, "white")
+            strip = Image.alpha_composite(white, strip)
+        page.paste(strip.convert("RGB"), (0, top))
+    return page
 
 
 def orientation(image: Image.Image) -> Transpose | None:

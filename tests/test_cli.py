@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from PIL import Image
 from safetensors import safe_open
@@ -21,6 +22,8 @@ from minifaseg.__main__ import main
 from minifaseg.arguments import sort_out
 from minifaseg.cartoon.painter import paint
 from minifaseg.evaluate.command import main as evaluate
+from minifaseg.evaluate.datasets import open_dataset
+from minifaseg.evaluate.rows import make_row
 from minifaseg.formats import FORMATS, HEAD, format_of
 from minifaseg.hub import CARTOON as CARTOON_FILE
 from minifaseg.images import PALETTE
@@ -131,6 +134,67 @@ def test_options_arrive(run):
                              (["--seed", "5"], {"seed": 5}), (["--method", "faseg"], {}), (["--method", "invseg", "--no-inversion"], {"method": "invseg", "steps": 0})):
         assert (labels(*options) == minifaseg.segment(SCENE.image, CLASSES, model, **numbers).labels).all()
 
+
+@pytest.mark.parametrize("spec, method, numbers", [
+    ("faseg:tau=0;flip=False", "faseg", {"tau": 0, "flip": False}),
+    ("faseg:levels=(0,0,1,0)", "faseg", {"levels": (0, 0, 1, 0)}),
+    ("iseg:iterations=4;threshold=0.9", "iseg", {"iterations": 4, "threshold": 0.9}),
+])
+def test_numbers_of_a_method_as_evaluate_takes_them(run, spec, method, numbers):
+    code, out, err = run("x.png", *CLASSES, "--method", spec, "--seed", "5")
+    model, row = load_once("cartoon", device="cpu"), make_row(spec, None, open_dataset("cartoon"))
+    assert (row.method, {name: getattr(row.how, name) for name in numbers}) == (method, numbers)
+    segment = functools.partial(minifaseg.segment, SCENE.image, CLASSES, model, method=method,
+                                seed=5)
+    expected = segment(**numbers).labels
+    assert code == 0 and (np.asarray(Image.open("x_mask.png")) == expected).all(), err
+    assert (expected != segment().labels).any()
+
+
+def test_numbers_that_only_the_model_refuses(run):
+    code, out, err = run("x.png", "wall", "--method", "faseg:timestep=1000")
+    assert code == 2 and "timestep" in err and "Traceback" not in err and files() == ["x.png"]
+
+
+# Masks read elsewhere
+
+def lines_in_readme():
+    """The lines of the code block that follows <!-- read a mask -->."""
+    readme = Path(minifaseg.__file__).parents[1] / "README.md"
+    after = readme.read_text(encoding="utf-8").partition("<!-- read a mask -->")[2]
+    return after.partition("```python\n")[2].partition("```")[0].splitlines()
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_readme_reads_a_mask(run, number):
+    """Each line where its library is installed; Pillow always is."""
+    lines = lines_in_readme()
+    assert len(lines) == 4 and all(line.startswith("ids = ") for line in lines)
+    names = {"np": np, "PIL": PIL}
+    for name in ("cv2", "mmcv", "torchvision"):
+        if f"{name}." in lines[number]:
+            names[name] = pytest.importorskip(name)
+    SCENE.image.save("photo.jpg")
+    assert run("photo.jpg", *CLASSES)[0] == 0
+    assert run("photo.jpg", *CLASSES, "--gray", "-o", "gray")[0] == 0
+    exec(lines[number], names)
+    labels = minifaseg.segment("photo.jpg", CLASSES, load_once("cartoon", device="cpu")).labels
+    assert len(np.unique(labels)) > 2 and np.array_equal(np.asarray(names["ids"]), labels)
+
+
+def test_grey_masks(run):
+    assert run("x.png", *CLASSES, "-o", "colours.png")[0] == 0
+    assert run("x.png", *CLASSES, "-o", "grey.png", "--gray")[0] == 0
+    colours, grey = Image.open("colours.png"), Image.open("grey.png")
+    assert (colours.mode, grey.mode) == ("P", "L") and colours.tobytes() == grey.tobytes()
+    assert Path("colours_overlay.png").read_bytes() == Path("grey_overlay.png").read_bytes()
+    job = process(*CARTOON, "x.png", *CLASSES, "--gray", "-o", "-")
+    out, err = job.communicate(timeout=120)
+    piped = Image.open(io.BytesIO(out))
+    assert job.returncode == 0 and piped.mode == "L" and piped.tobytes() == grey.tobytes(), err
+
+
+# Pipes
 
 def test_stdin_to_stdout():
     job = process(*CARTOON, "-", *CLASSES, "-o", "-", stdin=subprocess.PIPE)
@@ -382,6 +446,13 @@ def test_device_that_is_not_there(run):
     (["x.png", *(f"c{i}" for i in range(255))], ["254"]),
     (["x.png", ",".join(f"a name {i}" for i in range(255))], ["254"]),
     (["x.png", "wall", "--method", "magic"], ["magic", "faseg"]),
+    (["x.png", "wall", "--method", "faseg:tau"], ["faseg:tau=1;flip=False"]),
+    (["x.png", "wall", "--method", "faseg:tua=1"], ["tua", "tau"]),
+    (["x.png", "wall", "--method", "faseg:flip=no"], ["flip", "'no'", "True"]),
+    (["x.png", "wall", "--method", "faseg:model=1"], ["no number called model"]),
+    (["x.png", "wall", "--method", "faseg,iseg"], ["no method 'faseg,iseg'"]),
+    (["x.png", "wall", "--method", "faseg:flip=True", "--no-flip"], ["flip", "another option"]),
+    (["x.png", "wall", "--method", "diffseg", "--no-flip"], ["diffseg has no number called flip"]),
     (["x.png", "wall", "--threshold", "much"], ["--threshold"]),
     (["*.jpg", "wall"], ["no picture matches"]),
     (["empty", "wall"], ["without pictures"]),
@@ -404,6 +475,7 @@ def test_usage(run, monkeypatch, arguments, words):
     code, out, err = run(*arguments)
     assert code == 2 and out == "" and files() == before and not Path("out").exists()
     assert all(word in err for word in words) and "Traceback" not in err
+    assert len(err.splitlines()) == 1 or err.startswith("usage:")           # argparse's own
 
 
 def test_words_the_cartoon_model_does_not_know(run):
@@ -457,7 +529,9 @@ def test_resume_does_what_is_missing(run):
 def test_pictures_are_opened_in_advance_but_not_all(run):
     opened, left = [], iter(ahead(lambda i: opened.append(i) or 1 // (i - 3), range(20), 2))
     results = [next(left) for _ in range(5)]
-    assert [i for i, _ in results] == [0, 1, 2, 3, 4] and isinstance(results[3][1], ZeroDivisionError) and len(opened) <= 5 + 2 + 1
+    assert [i for i, _ in results] == [0, 1, 2, 3, 4]
+    assert isinstance(results[3][1], ZeroDivisionError)
+    assert len(opened) <= 5 + 2
     assert [i for i, _ in left] == list(range(5, 20))
 
 

@@ -11,6 +11,8 @@ from PIL import Image
 
 import minifaseg
 from minifaseg.cartoon.painter import paint
+from minifaseg.cartoon.words import CLASSES as ALL_CLASSES
+from minifaseg.cartoon.words import COLOURS
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and mounts")
 ENV = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(minifaseg.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])}
@@ -70,6 +72,109 @@ def test_killed_at_random_moments(tmp_path, what):
     assert job.returncode == 0, job.stderr
     found = json.loads(job.stdout)
     assert len(found["files"]) == {"folder": 4 * 3, "bench": 6 * 2 + 6}[what] and found["ends"] and all(found["ends"])
+
+
+# Several at once
+
+CROWD = """
+import json, multiprocessing, os, sys
+import minifaseg
+from minifaseg.__main__ import main
+
+model, segment_many = minifaseg.load("cartoon", device="cpu"), minifaseg.segment_many
+minifaseg.load = lambda *a, **k: model
+
+def together(*arguments, **options):  # all begin to write each picture at the same moment
+    results = segment_many(*arguments, **options)
+    barrier.wait()
+    return results
+minifaseg.segment_many = together
+
+for folder, processes in (("alone", 1), ("crowd", 3)):
+    barrier, children = multiprocessing.Barrier(processes), []
+    for _ in range(processes):
+        child = os.fork()
+        if not child:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os._exit(main([*json.loads(sys.argv[1]), folder]))
+        children.append(child)
+    print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+"""
+
+
+def test_processes_that_write_the_same_folder_at_once(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(2):
+        paint(i, 128).image.resize((1200, 900)).save(tmp_path / f"photos/{i}.png")
+    command = [str(tmp_path / "photos"), *CLASSES, "--scores", "--force", "-o"]
+    job = subprocess.run([sys.executable, "-c", CROWD, json.dumps(command)], text=True,
+                         capture_output=True, env=ENV | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path)
+    assert job.stdout.splitlines() == ["[0]", "[0, 0, 0]"], job.stderr
+    alone = {path.name: path.read_bytes() for path in (tmp_path / "alone").iterdir()}
+    crowd = {path.name: path.read_bytes() for path in (tmp_path / "crowd").iterdir()}
+    assert len(alone) == 2 * 3 and alone == crowd
+
+
+WRITER = """
+import sys
+from minifaseg.writing import write
+
+def save(file):
+    file.write(b"all of ")
+    file.flush()
+    print("begun", flush=True)
+    sys.stdin.readline()
+    file.write(sys.argv[2].encode())
+write(sys.argv[1], save)
+"""
+
+
+@pytest.fixture
+def writer():
+    """writer(path, text) starts a process that writes "all of text" and stops half-way.
+
+    finish(writer) lets it go on.
+    """
+    started = []
+
+    def start(path, text):
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        command = [sys.executable, "-c", WRITER, str(path), text]
+        started.append(subprocess.Popen(command, text=True, env=ENV, **pipes))
+        assert started[-1].stdout.readline() == "begun\n"
+        return started[-1]
+    yield start
+    for job in started:
+        job.kill()
+        job.communicate()
+
+
+def finish(job):
+    _, err = job.communicate("\n", timeout=60)
+    assert job.returncode == 0, err
+
+
+def test_the_last_writer_wins(tmp_path, writer):
+    path = tmp_path / "x.png"
+    first, second = writer(path, "first"), writer(path, "second")
+    finish(second)
+    assert path.read_text() == "all of second"
+    finish(first)
+    assert path.read_text() == "all of first" and os.listdir(tmp_path) == ["x.png"]
+
+
+def test_leftovers_of_the_killed_go_and_files_of_the_living_stay(tmp_path, writer):
+    living = writer(tmp_path / "living.png", "living")
+    for i in range(3):  # killed while they write other files, one of which nobody writes again
+        killed = writer(tmp_path / f"{i % 2}.png", "killed")
+        killed.kill()
+        killed.wait()
+    assert len(os.listdir(tmp_path)) == 2  # the living one's and the last killed one's
+    finish(writer(tmp_path / "0.png", "next"))
+    assert len(os.listdir(tmp_path)) == 2 and (tmp_path / "0.png").read_text() == "all of next"
+    finish(living)
+    assert sorted(os.listdir(tmp_path)) == ["0.png", "living.png"]
+    assert (tmp_path / "living.png").read_text() == "all of living"
 
 
 # Nowhere to write
@@ -171,3 +276,34 @@ def test_a_batch_too_large_for_the_memory_is_halved(tmp_path):
     for i in range(32):
         mask = np.asarray(Image.open(tmp_path / f"out/{i:02}_mask.png"))
         assert (mask != expected[i % 4]).mean() <= 0.001                    # another batch, another order of summation
+
+
+PEAK = """
+import resource, sys
+from minifaseg.__main__ import main
+code = main(sys.argv[1:])
+unit = 1 if sys.platform == "darwin" else 1024
+print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix, classes, gibibytes",
+                         [("jpg", 3, 2.5), ("png", 3, 2.5), ("jpg", 100, 3)])
+def test_a_picture_of_108_megapixels(tmp_path, suffix, classes, gibibytes):
+    """A phone's largest, as stored sideways (jpg) or half-transparent (png)."""
+    names = [f"{colour} {name}" for name in ALL_CLASSES for colour in COLOURS][:classes]
+    picture, exif = paint(7).image.resize((12000, 9000), Image.Resampling.BICUBIC), Image.Exif()
+    exif[274] = 6
+    if suffix == "png":
+        picture.putalpha(200)
+    picture.save(tmp_path / f"x.{suffix}", exif=exif, compress_level=1)
+    del picture
+    command = [tmp_path / f"x.{suffix}", ",".join(names), "--weights", "cartoon", "--device", "cpu"]
+    job = subprocess.run([sys.executable, "-c", PEAK, *command], text=True, env=ENV,
+                         capture_output=True)
+    assert job.returncode == 0, job.stderr
+    code, peak = map(int, job.stderr.splitlines()[-1].split())
+    assert code == 0 and peak <= gibibytes * 2**30, f"{peak / 2**30:.2f} GiB"
+    with Image.open(tmp_path / "x_mask.png") as mask:
+        assert mask.size == (9000, 12000)

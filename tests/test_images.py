@@ -14,9 +14,12 @@ import PIL
 import pytest
 from PIL import Image
 
+from minifaseg import images, pixels, writing
 from minifaseg.errors import InputError
-from minifaseg.images import PALETTE, mask_image, overlay, write, write_png
+from minifaseg.images import PALETTE, mask_image, overlay, write_png
 from minifaseg.pictures import open_image
+from minifaseg.pixels import to_rgb
+from minifaseg.writing import write
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -211,6 +214,44 @@ def test_one_bit_and_grey(tmp_path):
     assert grey.mode == "RGB" and grey.getpixel((0, 0)) == (77, 77, 77)
 
 
+def pictures_of_every_mode():
+    """Noise in each of Pillow's modes, then with a transparent colour where files can carry one."""
+    grey, values = noise().convert("L"), np.random.default_rng(0).integers(0, 65536, (48, 64))
+    for mode in ("RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "P", "1", "L"):
+        yield noise().convert(mode)
+    yield from (noise().convert("RGBA").convert(mode) for mode in ("RGBa", "LA", "La", "PA"))
+    yield from (Image.fromarray(values.astype(kind)) for kind in ("<u2", ">u2", "<i4"))
+    for picture in (noise(), grey):
+        picture.info["transparency"] = picture.getpixel((3, 5))
+        yield picture
+    indexed = noise().convert("P")
+    indexed.info["transparency"] = bytes(range(256))
+    yield indexed
+
+
+def test_strips_do_not_show(monkeypatch):
+    pictures = list(pictures_of_every_mode())
+    whole = [to_rgb(p).tobytes() for p in pictures]
+    monkeypatch.setattr(pixels, "STRIP", 64 * 7)                            # seven rows at a time
+    for picture, expected in zip(pictures, whole):
+        rgb = to_rgb(picture)
+        assert rgb.mode == "RGB" and not rgb.info and rgb.tobytes() == expected, picture.mode
+    assert noise().tobytes() == whole[0]
+
+
+def test_the_callers_picture_stays_as_it_is():
+    for picture in pictures_of_every_mode():
+        picture.info["dpi"] = (72, 72)
+        before = picture.mode, dict(picture.info), picture.tobytes()
+        to_rgb(picture)
+        assert (picture.mode, dict(picture.info), picture.tobytes()) == before
+
+
+def test_a_large_picture_is_not_copied_for_nothing():
+    picture = noise()
+    assert to_rgb(picture) is picture and images.as_rgb(picture) is picture
+
+
 @pytest.mark.parametrize("suffix, options", [("gif", {}), ("webp", {"lossless": True}), ("tif", {}), ("png", {})])
 def test_of_an_animation_the_first_frame_with_a_warning(tmp_path, suffix, options):
     frames = [Image.new("RGB", (20, 10), c) for c in (RED, GREEN, BLUE)]
@@ -372,6 +413,27 @@ def test_mask_files_keep_every_id(tmp_path, ids):
     assert (np.asarray(back.convert("RGB")) == PALETTE[labels]).all()
 
 
+@pytest.mark.parametrize("ids", [[0], [0, 1], [0, 1, 255], range(256)])
+def test_grey_masks_are_plain_numbers(tmp_path, ids):
+    """PNG header: 8 bits, colour type 0. Made grey they keep their numbers, unlike a palette."""
+    labels = np.resize(np.array(ids, np.uint8), (20, 31))
+    write_png(tmp_path / "m.png", mask_image(labels, gray=True))
+    assert tuple((tmp_path / "m.png").read_bytes()[24:26]) == (8, 0)
+    back = Image.open(tmp_path / "m.png")
+    assert back.mode == "L" and (np.asarray(back) == labels).all()
+    assert (np.asarray(back.convert("L")) == labels).all()
+    indexed = mask_image(np.array([[1, 2, 3]], np.uint8))
+    assert np.asarray(indexed.convert("L")).tolist() == [[38, 75, 113]]
+
+
+def test_grey_masks_in_opencv(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    labels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    write_png(tmp_path / "m.png", mask_image(labels, gray=True))
+    for flag in (cv2.IMREAD_UNCHANGED, cv2.IMREAD_GRAYSCALE):
+        assert (cv2.imread(str(tmp_path / "m.png"), flag) == labels).all()
+
+
 def test_overlay_tints_classes_and_leaves_the_background():
     picture, labels = noise((500, 400)), np.zeros((400, 500), np.uint8)
     labels[:, :250] = 1
@@ -474,3 +536,35 @@ def test_a_pipe_is_written_to_not_replaced(tmp_path):
     write(tmp_path / "pipe", lambda file: file.write(b"mask"))
     reader.join(10)
     assert got == [b"mask"] and (tmp_path / "pipe").is_fifo() and os.listdir(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_temporary_files_that_may_still_be_in_use(tmp_path, monkeypatch, locks):
+    """With locks those go that nobody holds; without, as on Windows, those of yesterday."""
+    if not locks:
+        monkeypatch.setattr(writing, "fcntl", None)
+    elif writing.fcntl is None:
+        pytest.skip("no locks here")
+    young, old = tmp_path / f".minifaseg-{'0' * 16}.tmp", tmp_path / f".minifaseg-{'1' * 16}.tmp"
+    other = tmp_path / ".other.tmp"
+    for path in (young, old, other):
+        path.write_bytes(b"half")
+        os.utime(path, (1, 1) if path is not young else None)
+    write(tmp_path / "x.png", lambda file: file.write(b"whole"))
+    assert set(os.listdir(tmp_path)) == {"x.png", ".other.tmp"} | (set() if locks else {young.name})
+
+
+def test_a_temporary_file_taken_for_a_leftover_is_made_again(tmp_path, monkeypatch):
+    """Another process may look at it between its creation and its lock."""
+    if writing.fcntl is None:
+        pytest.skip("no locks here")
+    real, taken = writing.lock, []
+
+    def lock(file, wait=True):
+        if not taken:
+            taken.append(file.name)
+            writing.remove_if_left(writing.Path(file.name))
+        return real(file, wait)
+    monkeypatch.setattr(writing, "lock", lock)
+    write(tmp_path / "x.png", lambda file: file.write(b"whole"))
+    assert taken and os.listdir(tmp_path) == ["x.png"]

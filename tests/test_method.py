@@ -7,6 +7,8 @@ from PIL import Image
 from minifaseg.bench import naive
 from conftest import relative_error, skip_text_in_float64
 from minifaseg import InputError, ddim, hard, label, make_method, segment, ttf
+from minifaseg.faseg import upsample_strip
+from minifaseg.methods import parse_method
 from minifaseg.attention import QK, mean_map, walk
 from minifaseg.model import load
 from minifaseg.prompts import class_maps, class_prompts, clean_classes, find_spans, image_prompt
@@ -280,13 +282,65 @@ def test_numbers_reach_the_method(model, picture):
         segment(picture, CLASSES, model, method="magic")
 
 
-def test_labels_are_the_argmax_above_the_threshold(monkeypatch):
-    """Classes are taken a few at a time; the labels do not show it. Cross-checked with a plain argmax."""
+def bicubic(scores, size):
+    """PyTorch's own, of the whole picture at once."""
+    up = torch.nn.functional.interpolate(scores[None], size=size[::-1], mode="bicubic")
+    return up[0]
+
+
+# ordinary pictures, lower than the grid, one pixel, sides without a common factor
+SIZES = [(500, 375), (333, 500), (641, 479), (20, 13), (701, 5), (3, 811), (1, 1), (64, 64)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("grid", [(64, 64), (32, 32), (7, 13)])
+def test_a_strip_of_the_upsampled_scores_has_the_same_bits(size, grid):
     torch.manual_seed(0)
-    s = torch.rand(7, 8, 8)
-    up = torch.nn.functional.interpolate(s[None], size=(50, 40), mode="bicubic", align_corners=False)[0].numpy()
-    plain = np.where(up.max(0) >= 0.6, up.argmax(0) + 1, 0)
-    assert (label(s, (40, 50), 0.6) == plain).all()
-    big = s.repeat(1, 1, 1)
-    monkeypatch.setattr("minifaseg.LABEL_NUMBERS", 2 * 40 * 50)
-    assert (label(big, (40, 50), 0.6) == plain).all()
+    scores, width = torch.randn(3, *grid) * 10, size[0]
+    whole = bicubic(scores, size)
+    for first in range(0, width, 89):
+        strip = slice(first, min(first + 89, width))
+        assert torch.equal(upsample_strip(scores, size, strip), whole[..., strip])
+
+
+@pytest.mark.parametrize("numbers", [5000, 30_000, 8 << 20])
+@pytest.mark.parametrize("size", SIZES)
+def test_labels_are_the_argmax_above_the_threshold(monkeypatch, size, numbers):
+    """Strips are taken one by one and classes a few at a time; the labels do not show it."""
+    monkeypatch.setattr("minifaseg.LABEL_NUMBERS", numbers)
+    torch.manual_seed(0)
+    # the second with many equal scores
+    for scores in (torch.rand(7, 8, 8), torch.rand(7, 8, 8).round()):
+        up = bicubic(scores, size).numpy()
+        plain = np.where(up.max(0) >= 0.6, up.argmax(0) + 1, 0)
+        assert (label(scores, size, 0.6) == plain).all()
+        unsure = (plain > 0) & (up.max(0) < np.float32(0.7))
+        assert (label(scores, size, 0.6, certain=0.7) == np.where(unsure, 255, plain)).all()
+
+
+# ---- methods -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("spec, name, numbers", [
+    ("faseg", "faseg", {}),
+    ("faseg:", "faseg", {}),
+    ("faseg:tau=1;flip=False", "faseg", {"tau": 1, "flip": False}),
+    (" faseg : tau = 1 ; ", "faseg", {"tau": 1}),
+    ("faseg:levels=(0,0,0,1)", "faseg", {"levels": (0, 0, 0, 1)}),
+    ("iseg:lam=2e-3;threshold=-1", "iseg", {"lam": 0.002, "threshold": -1}),
+    ("faseg:tau=None", "faseg", {"tau": "None"}),
+    ("faseg:tau=" + "(" * 9999, "faseg", {"tau": "(" * 9999}),
+    ("faseg:tau={[]:1}", "faseg", {"tau": "{[]:1}"}),
+])
+def test_how_a_method_is_written(spec, name, numbers):
+    assert parse_method(spec) == (name, numbers)
+
+
+@pytest.mark.parametrize("spec", [
+    "faseg:tau=None", "faseg:tau=", "faseg:=1", "faseg:tau=1=2", "faseg:flip=false", "faseg:flip=1",
+    "faseg:tau=9e999", "faseg:model=1", "faseg:name=1", "faseg:self=1", "faseg:LOOK=()",
+    "faseg:tau", "faseg:levels=1", "faseg:levels=('a',)", "FASeg", "", ":tau=1", "faseg,iseg",
+    "faseg;tau=1", "faseg:tau=" + "(" * 9999])
+def test_a_method_written_wrongly_is_refused(spec):
+    with pytest.raises(InputError) as e:
+        name, numbers = parse_method(spec)
+        make_method(name, **numbers)
+    assert len(str(e.value).splitlines()) == 1

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from ..errors import InputError
-from ..images import write
+from ..writing import write
 from ..model import load
 from ..origin import code_digest, digest, weights_digest
 from . import report

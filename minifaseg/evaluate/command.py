@@ -15,7 +15,7 @@ from pathlib import Path
 import minifaseg
 
 from ..errors import InputError
-from ..images import write
+from ..writing import write
 from . import table
 from .candidates import Candidates, Captioner, Captions, ClipTagger
 from .datasets import NAMES, open_dataset

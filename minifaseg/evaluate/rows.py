@@ -1,18 +1,16 @@
-"""The rows of a table: methods with their numbers, written as on the command line.
+"""The rows of a table: methods with their numbers, written as in methods.py.
 
-    faseg                                   its own numbers, what the model's file recommends, what its authors use on this data set
-    faseg:tau=0                             one number changed
-    "faseg:levels=(0,0,0,1);flip=False"     several
+Without a change a method has its own numbers, what the model's file recommends, and what its
+authors use on this data set.
 """
 import argparse
-import ast
 import re
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from .. import make_method
 from ..errors import InputError
+from ..methods import make_method, parse_method
 
 # What the released codes use on each data set (sources: the methods' own files).
 RELEASED = {"voc": {"faseg": {"threshold": 0.55}, "iseg": {"iterations": 8, "lam": 0.015}},
@@ -58,18 +56,11 @@ def make_rows(specs, model, dataset, sweep=None):
 
 
 def make_row(spec, model, dataset):
-    method, _, changes = spec.partition(":")
+    method, asked = parse_method(spec)
     numbers = dict(RELEASED.get(dataset.name, {}).get(method, {}))
     if not dataset.background:
         numbers["threshold"] = -1e9                                         # every pixel is some class
-    for change in filter(None, changes.split(";")):
-        field, equals, value = change.partition("=")
-        if not equals:
-            raise InputError(f"method {spec!r}: write numbers as name=value, several with ; between, such as faseg:tau=1;flip=False")
-        try:
-            numbers[field.strip()] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):
-            numbers[field.strip()] = value.strip()
+    numbers |= asked
     return Row(spec, method, make_method(method, model, **numbers))
 
 

@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 from .. import finite_scores, label
 from ..errors import InputError, OutputError, WeightsError
-from ..images import mask_image, write, write_png
+from ..images import mask_image, write_png
 from ..origin import Origins, is_sealed, write_sealed
+from ..writing import write
 from .metrics import confusion, match, summary
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import minifaseg
 
 from ..faseg import upsample
-from ..images import write
+from ..writing import write
 from .candidates import Candidates
 from .datasets import open_dataset
 from .metrics import confusion, summary
