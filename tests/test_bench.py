@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import minifaseg
 from minifaseg.bench import naive
+from minifaseg.bench.__main__ import main
 from minifaseg.bench.experiments import Setting, process, summed
 from minifaseg.bench.floor import operations
 from minifaseg.bench.side import class_names
@@ -20,6 +21,7 @@ from minifaseg.unet import UNetConfig
 from minifaseg.vae import VAEConfig
 
 CARTOON = Setting("cartoon", "cpu", 64, 1)
+SMALL = ["--weights", "cartoon", "--side", "64", "--repeats", "1"]
 
 
 def test_operations_are_those_of_the_authoritys_networks():
@@ -70,11 +72,33 @@ def test_stages_add_up_to_the_total():
         assert side["weights_gib"]["median"] <= side["peak_gib"]["median"]
 
 
-def test_the_command(tmp_path):
+@pytest.fixture
+def bench(tmp_path, monkeypatch, capsys):
+    """bench("naive", ...) -> (exit code, stdout, stderr) of the command, which starts each side as a process of its own."""
+    def bench(*arguments):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments, *SMALL, "--out", str(tmp_path)])
+        return main(), *capsys.readouterr()
+    return bench
+
+
+def test_the_command(tmp_path, bench):
+    code, out, err = bench("naive")
+    assert code == 0, err
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert out == (tmp_path / "report.md").read_text() + "\n" and (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+    assert list(report) == ["naive"] and report["naive"]["result"]["equal_pixels"] >= 0.995
+    before = (tmp_path / "naive.json").stat().st_mtime_ns
+    assert bench("naive")[0] == 0 and (tmp_path / "naive.json").stat().st_mtime_ns == before              # kept: goes on where it was
+    code, out, err = bench("speed")
+    assert code == 1 and "no experiment called speed" in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_command_as_a_process(tmp_path):
     def run(*arguments):
         env = os.environ | {"PYTHONPATH": str(Path(minifaseg.__file__).parents[1])}
-        return subprocess.run([sys.executable, "-m", "minifaseg.bench", *arguments, "--weights", "cartoon", "--side", "64", "--repeats", "1", "--out", tmp_path],
-                              capture_output=True, text=True, env=env)
+        return subprocess.run([sys.executable, "-m", "minifaseg.bench", *arguments, *SMALL, "--out", tmp_path], capture_output=True, text=True, env=env)
     done = run("naive", "variants")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
