@@ -75,13 +75,17 @@ def check_stages(side, *names):
 @pytest.mark.parametrize("method", ["faseg", "naive"])
 def test_stages_add_up_to_the_total(method):
     """With the release's inversion; without it: test_the_command."""
-    side = summed([process(CARTOON, method=method, numbers={"noise": False, "steps": 1, "timestep": 1})])
+    released = {"noise": False, "steps": 1, "timestep": 1}
+    side = summed([process(CARTOON, method=method, numbers=released)])
     check_stages(side, "text", "vae", "inversion", "capture", "refinement")
 
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch, capsys):
-    """bench("naive", ...) -> (exit code, stdout, stderr) of the command, which starts each side as a process of its own."""
+    """bench("naive", ...) -> (exit code, stdout, stderr) of the command.
+
+    It starts each side of a comparison as a process of its own.
+    """
     def bench(*arguments):
         capsys.readouterr()
         monkeypatch.setattr(sys, "argv", ["bench", *arguments, *SMALL, "--out", str(tmp_path)])
@@ -93,13 +97,15 @@ def test_the_command(tmp_path, bench):
     code, out, err = bench("naive")
     assert code == 0, err
     report = json.loads((tmp_path / "report.json").read_text())
-    assert out == (tmp_path / "report.md").read_text() + "\n" and (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+    assert out == (tmp_path / "report.md").read_text() + "\n"
+    assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
     result = report["naive"]["result"]
     assert list(report) == ["naive"] and result["equal_pixels"] >= 0.995
     for method in ("faseg", "naive"):
         check_stages(result[method], "text", "vae", "capture", "refinement")
     before = (tmp_path / "naive.json").stat().st_mtime_ns
-    assert bench("naive")[0] == 0 and (tmp_path / "naive.json").stat().st_mtime_ns == before              # kept: goes on where it was
+    assert bench("naive")[0] == 0
+    assert (tmp_path / "naive.json").stat().st_mtime_ns == before      # kept: goes on where it was
     code, out, err = bench("speed")
     assert code == 1 and "no experiment called speed" in err and len(err.splitlines()) == 1
 
@@ -108,7 +114,8 @@ def test_the_command(tmp_path, bench):
 def test_the_command_as_a_process(tmp_path):
     def run(*arguments):
         env = os.environ | {"PYTHONPATH": str(Path(minifaseg.__file__).parents[1])}
-        return subprocess.run([sys.executable, "-m", "minifaseg.bench", *arguments, *SMALL, "--out", tmp_path], capture_output=True, text=True, env=env)
+        command = [sys.executable, "-m", "minifaseg.bench", *arguments, *SMALL, "--out", tmp_path]
+        return subprocess.run(command, capture_output=True, text=True, env=env)
     done = run("naive", "variants")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())

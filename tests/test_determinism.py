@@ -55,7 +55,8 @@ def test_on_one_thread(model, alone):
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1 if threads > 1 else 2)
-        scores, labels = differences([minifaseg.segment(scene.image, CLASSES, model) for scene in SCENES[:2]], alone)
+        results = [minifaseg.segment(scene.image, CLASSES, model) for scene in SCENES[:2]]
+        scores, labels = differences(results, alone)
     finally:
         torch.set_num_threads(threads)
     assert scores <= BOUND and labels <= 1e-4

@@ -174,7 +174,8 @@ def test_download_then_load(files, hub, tmp_path):
     assert heads and all(h["Authorization"] == "Bearer hf_only_for_this_test" for h in heads)
 
     check = ("import minifaseg, sys; from minifaseg.hub import cached_sd15; m = minifaseg.load('sd15', device='cpu'); "
-             "print(cached_sd15(), m.unet.config.widths, m.unet.config.heads, tuple(m.text(['a red cat']).shape)); "
+             "print(cached_sd15(), m.unet.config.widths, m.unet.config.heads, "
+             "tuple(m.text(['a red cat']).shape)); "
              "import weights; sys.exit(weights.main(['inspect', 'sd15']))")
     env = environment(tmp_path, hub.url, HF_HUB_OFFLINE="1", PYTHONPATH=str(ROOT))
     loaded = subprocess.run([sys.executable, "-c", check], env=env, text=True, capture_output=True, timeout=300)

@@ -27,7 +27,8 @@ def search(examples, strategy, check):
 
 @quickly_or_long(80, 1600)
 def test_wrong_checkpoints(examples):
-    search(examples, st.binary(min_size=1, max_size=40), lambda data: fuzz.check_checkpoint_files(fuzz.checkpoint_files(data)))
+    search(examples, st.binary(min_size=1, max_size=40),
+           lambda data: fuzz.check_checkpoint_files(fuzz.checkpoint_files(data)))
 
 
 @pytest.mark.parametrize("layout, path, many", [
@@ -45,7 +46,8 @@ def test_a_small_file_that_names_thousands(layout, path, many):
 
 @quickly_or_long(400, 8000)
 def test_wrong_pictures(examples):
-    search(examples, st.binary(min_size=4, max_size=24), lambda data: fuzz.check_picture(fuzz.wrong_picture(data)))
+    search(examples, st.binary(min_size=4, max_size=24),
+           lambda data: fuzz.check_picture(fuzz.wrong_picture(data)))
 
 
 @pytest.mark.parametrize("name", sorted(fuzz.picture_seeds()))

@@ -69,7 +69,8 @@ def test_killed_at_random_moments(tmp_path, what, kills):
         paint(i, 128).image.resize((900, 700)).save(tmp_path / f"photos/{i}.png")           # half of the time goes into writing
     command = {"folder": [str(tmp_path / "photos"), *CLASSES, "--scores", "--resume", "-o", "{out}"],
                "bench": [*BENCH, "--out", "{out}", "--save-masks", "{out}/masks"]}[what]
-    job = subprocess.run([sys.executable, "-c", KILLER, json.dumps([what, *command]), tmp_path, str(kills)], text=True, capture_output=True,
+    arguments = [json.dumps([what, *command]), tmp_path, str(kills)]
+    job = subprocess.run([sys.executable, "-c", KILLER, *arguments], text=True, capture_output=True,
                          env=ENV | {"OMP_NUM_THREADS": "1"})
     assert job.returncode == 0, job.stderr
     found = json.loads(job.stdout)
@@ -105,7 +106,7 @@ def in_a_process(module, *arguments):
 
 @pytest.fixture(params=["here", pytest.param("process", marks=pytest.mark.slow)])
 def run(request, capfd):
-    """run(module, *arguments) -> (exit code, lines on stderr): in this process, which has torch already, or in one of its own."""
+    """run(module, *arguments) -> (exit code, lines on stderr): in this process or in another."""
     def here(module, *arguments):
         main = {"minifaseg": segment, "minifaseg.evaluate": evaluate}[module]
         capfd.readouterr()
@@ -140,31 +141,35 @@ def test_disk_full(tmp_path, disk, run):
 
 
 def test_results_on_a_full_disk(disk):
-    """The lines that fitted are whole; the one that did not is said in one line; with room, the next start adds it."""
-    small, matrix = disk("8k"), np.arange(900).reshape(30, 30)               # two pages: the settings, and a line of 10 kB
+    """The lines that fitted are whole; with room, the next start adds the one that did not."""
+    small = disk("8k")                                   # two pages: the settings, and the first line
+    large = np.arange(900).reshape(30, 30)               # a line of 10 kB
     results = Results(small, {"method": "a"})
     results.add("1", {"a": np.eye(3, dtype=np.int64)})
     with pytest.raises(OutputError, match=r"part-0.jsonl: cannot be written \(.*make room"):
-        results.add("2", {"a": matrix})
+        results.add("2", {"a": large})
     os.close(results.file)
-    assert [json.loads(line)["id"] for line in (small / "part-0.jsonl").read_text().splitlines()] == ["1"]
+    lines = (small / "part-0.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["1"]
     subprocess.run(["mount", "-o", "remount,size=2M", small], check=True)
     results = Results(small, {"method": "a"})
-    results.add("2", {"a": matrix})
+    results.add("2", {"a": large})
     os.close(results.file)
-    assert [json.loads(line)["id"] for line in (small / "part-0.jsonl").read_text().splitlines()] == ["1", "2"]
+    lines = (small / "part-0.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["1", "2"]
 
 
 @pytest.mark.slow
 def test_disk_full_in_an_evaluation(tmp_path, disk):
     small = disk("8k")                                   # two pages: the settings, and some of the lines
-    code, lines = in_a_process("minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out", small)
+    command = ["minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out"]
+    code, lines = in_a_process(*command, small)
     assert code == 1 and "part-0.jsonl: cannot be written" in lines[-1] and "make room" in lines[-1]
     whole = (small / "part-0.jsonl").read_text()
     assert whole.endswith("\n") and [json.loads(line)["id"] for line in whole.splitlines()][0] == "1000"
     subprocess.run(["mount", "-o", "remount,size=2M", small], check=True)
-    assert in_a_process("minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out", small)[0] == 0
-    assert in_a_process("minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out", tmp_path / "large")[0] == 0
+    assert in_a_process(*command, small)[0] == 0
+    assert in_a_process(*command, tmp_path / "large")[0] == 0
     assert (small / "part-0.jsonl").read_text() == (tmp_path / "large/part-0.jsonl").read_text()
 
 
@@ -200,12 +205,14 @@ def test_a_batch_too_large_for_the_memory_is_halved(tmp_path, pictures, mib):
     (tmp_path / "photos").mkdir()
     for i in range(pictures):
         paint(i % 4).image.save(tmp_path / f"photos/{i:02}.png")
-    job = subprocess.run([sys.executable, "-c", MEMORY, tmp_path / "photos", tmp_path / "out", str(mib), str(pictures)], text=True,
-                         capture_output=True, env=ENV | {"OMP_NUM_THREADS": "1"})
+    arguments = [tmp_path / "photos", tmp_path / "out", str(mib), str(pictures)]
+    job = subprocess.run([sys.executable, "-c", MEMORY, *arguments], text=True, capture_output=True,
+                         env=ENV | {"OMP_NUM_THREADS": "1"})
     lines = [line for line in job.stderr.splitlines() if "weights:" not in line]
     assert job.returncode == 0 and "Traceback" not in job.stderr, job.stderr
     half = pictures // 2
-    assert lines[0] == f"minifaseg: out of memory with {pictures} pictures at a time; going on with {half} (--batch {half})", job.stderr
+    assert lines[0] == (f"minifaseg: out of memory with {pictures} pictures at a time; "
+                        f"going on with {half} (--batch {half})"), job.stderr
     model = minifaseg.load("cartoon", device="cpu")
     expected = [minifaseg.segment(paint(i).image, ["cow", "wall"], model).labels for i in range(4)]
     for i in range(pictures):

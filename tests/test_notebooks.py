@@ -13,7 +13,10 @@ BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
 def quickly_or_not(path):
-    """03 in every run, the others, tens of seconds each, with --run-slow. test_course has the exercises of all of them in every run."""
+    """03 in every run, the others, tens of seconds each, with --run-slow.
+
+    The exercises of all of them are in every run, in test_course.
+    """
     return path if path.stem.startswith("03") else pytest.param(path, marks=pytest.mark.slow)
 
 

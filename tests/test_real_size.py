@@ -1,4 +1,7 @@
-"""SD 1.5's real sizes, random weights, 512 x 512 pixels. Minutes, 10 GB of disk: python -m pytest --run-real-size -s"""
+"""SD 1.5's real sizes, random weights, 512 x 512 pixels; minutes, 10 GB of disk.
+
+    python -m pytest --run-real-size -s
+"""
 import json
 import subprocess
 import sys
