@@ -80,7 +80,13 @@ def _result(how, model, captured):
     if len(scores) > 254:
         raise InputError(f"{len(scores)} segments; a mask holds at most 254. Let more of them merge, with a larger tau")
     names = captured.classes or tuple(f"segment {i + 1}" for i in range(len(scores)))
-    return Result(label(scores, captured.size, how.threshold, getattr(how, "certain", None)), names, scores, captured)
+    return Result(labels_of(how, captured, scores), names, scores, captured)
+
+
+def labels_of(how, captured, scores):
+    """`label` by a method's own numbers. Nameless segments have no background between them."""
+    threshold = how.threshold if captured.classes else 0.0
+    return label(scores, captured.size, threshold, getattr(how, "certain", None))
 
 
 def finite_scores(how, model, captured):

@@ -6,20 +6,47 @@ import os
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One thread for each of the workers that share the cores, and for what they start.
+    # Torch reads this when it is imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")                  # no test but test_download may ask a network for anything
+MOST_WORKERS = 8                     # each holds torch, diffusers and a model: up to 1.5 GB
 
 
 def pytest_addoption(parser):
-    parser.addoption("--run-slow", action="store_true", help="also run the tests at SD 1.5's real sizes")
+    parser.addoption("--run-slow", action="store_true",
+                     help="also run the tests that take minutes: many kills, every notebook, ...")
+    parser.addoption("--run-real-size", action="store_true",
+                     help="run the tests at SD 1.5's real sizes (10 GB), and no others")
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--run-slow"):
-        for item in items:
-            if "slow" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="needs --run-slow: minutes and gigabytes"))
+    if config.getoption("--run-real-size"):
+        others = [item for item in items if "real_size" not in item.keywords]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if "real_size" in item.keywords]
+        return
+    real_size = pytest.mark.skip(reason="needs --run-real-size: 10 GB of memory and of disk")
+    for item in items:
+        if "real_size" in item.keywords:
+            item.add_marker(real_size)
+        elif "slow" in item.keywords and not config.getoption("--run-slow"):
+            item.add_marker(pytest.mark.skip(reason="needs --run-slow: minutes"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """-n auto: one worker for every core that this process may use.
+
+    xdist's own count takes two of some machines' cores for one.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores, MOST_WORKERS)
 
 
 @pytest.fixture(scope="session")

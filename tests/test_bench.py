@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import minifaseg
 from minifaseg.bench import naive
-from minifaseg.bench.__main__ import measured_before
+from minifaseg.bench.__main__ import main, measured_before
 from minifaseg.bench.experiments import Setting, process, summed
 from minifaseg.bench.floor import operations
 from minifaseg.bench.side import class_names
@@ -21,6 +21,7 @@ from minifaseg.unet import UNetConfig
 from minifaseg.vae import VAEConfig
 
 CARTOON = Setting("cartoon", "cpu", 64, 1)
+SMALL = ["--weights", "cartoon", "--side", "64", "--repeats", "1"]
 
 
 def test_operations_are_those_of_the_authoritys_networks():
@@ -62,20 +63,59 @@ def test_names_are_different_and_known():
     assert all(model.text.pieces(name) for name in names)
 
 
-def test_stages_add_up_to_the_total():
+def check_stages(side, *names):
+    """The parts of a side's run add up to its total; its memory holds its weights."""
+    stages = {stage: m["median"] for stage, m in side["seconds"].items()}
+    parts = sum(v for stage, v in stages.items() if stage != "total")
+    assert set(names) <= set(stages) and 0.5 * stages["total"] < parts <= stages["total"]
+    assert side["weights_gib"]["median"] <= side["peak_gib"]["median"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["faseg", "naive"])
+def test_stages_add_up_to_the_total(method):
+    """With the release's inversion; without it: test_the_command."""
+    released = {"noise": False, "steps": 1, "timestep": 1}
+    side = summed([process(CARTOON, method=method, numbers=released)])
+    check_stages(side, "text", "vae", "inversion", "capture", "refinement")
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch, capsys):
+    """bench("naive", ...) -> (exit code, stdout, stderr) of the command.
+
+    It starts each side of a comparison as a process of its own.
+    """
+    def bench(*arguments):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments, *SMALL, "--out", str(tmp_path)])
+        return main(), *capsys.readouterr()
+    return bench
+
+
+def test_the_command(tmp_path, bench):
+    code, out, err = bench("naive")
+    assert code == 0, err
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert out == (tmp_path / "report.md").read_text() + "\n"
+    assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+    result = report["naive"]["result"]
+    assert list(report) == ["naive"] and result["equal_pixels"] >= 0.995
     for method in ("faseg", "naive"):
-        side = summed([process(CARTOON, method=method, numbers={"noise": False, "steps": 1, "timestep": 1})])
-        stages = {stage: m["median"] for stage, m in side["seconds"].items()}
-        parts = sum(v for stage, v in stages.items() if stage != "total")
-        assert {"text", "vae", "inversion", "capture", "refinement"} <= set(stages) and 0.5 * stages["total"] < parts <= stages["total"]
-        assert side["weights_gib"]["median"] <= side["peak_gib"]["median"]
+        check_stages(result[method], "text", "vae", "capture", "refinement")
+    before = (tmp_path / "naive.json").stat().st_mtime_ns
+    assert bench("naive")[0] == 0
+    assert (tmp_path / "naive.json").stat().st_mtime_ns == before      # kept: goes on where it was
+    code, out, err = bench("speed")
+    assert code == 1 and "no experiment called speed" in err and len(err.splitlines()) == 1
 
 
-def test_the_command(tmp_path):
+@pytest.mark.slow
+def test_the_command_as_a_process(tmp_path):
     def run(*arguments):
         env = os.environ | {"PYTHONPATH": str(Path(minifaseg.__file__).parents[1])}
-        return subprocess.run([sys.executable, "-m", "minifaseg.bench", *arguments, "--weights", "cartoon", "--side", "64", "--repeats", "1", "--out", tmp_path],
-                              capture_output=True, text=True, env=env)
+        command = [sys.executable, "-m", "minifaseg.bench", *arguments, *SMALL, "--out", tmp_path]
+        return subprocess.run(command, capture_output=True, text=True, env=env)
     done = run("naive", "variants")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())

@@ -133,27 +133,47 @@ def with_answers(path, texts, out):
     return out
 
 
-def test_what_students_do_harms_only_its_own_exercise(tmp_path):
-    """One hangs, one prints and ends the process, one raises, one is right: a table with a line for each."""
-    path = next(p for p in NOTEBOOKS if p.name.startswith("03"))
-    right_one = next(e.solution for e in exercises(path) if e.number == "3.2")
-    theirs = with_answers(path, ["def attention_map(q, k):\n    while True:\n        pass", right_one,
-                                 "import os\ndef sees(A, grid, y, x):\n    print('right ' * 1000)\n    os._exit(0)"], tmp_path / "student.ipynb")
-    done = subprocess.run([sys.executable, "-m", "pytest", TUTORIAL / "grade", "--notebook", theirs, "--seconds", "15"], capture_output=True, text=True)
+# Students have no xdist.
+GRADER = [sys.executable, "-m", "pytest", "-p", "no:xdist", TUTORIAL / "grade"]
+NB03 = next(p for p in NOTEBOOKS if p.name.startswith("03"))
+RIGHT = next(e.solution for e in exercises(NB03) if e.number == "3.2")
+HANGS = "def attention_map(q, k):\n    while True:\n        pass"
+EXITS = "import os\ndef sees(A, grid, y, x):\n    print('right ' * 1000)\n    os._exit(0)"
+
+
+@pytest.mark.slow
+def test_a_table_with_a_line_for_each_exercise(tmp_path):
+    """One hangs, one prints and ends the process, one is right; run as a teacher runs it."""
+    theirs = with_answers(NB03, [HANGS, RIGHT, EXITS], tmp_path / "student.ipynb")
+    done = subprocess.run([*GRADER, "--notebook", theirs, "--seconds", "15"],
+                          capture_output=True, text=True)
     lines = [line.split() for line in done.stdout.splitlines() if re.match(r" +\d\.\d ", line) or "total" in line]
     assert done.returncode == 1 and [line[:5] for line in lines[:3]] == [["3.1", "attention_map", "0", "/", "2"], ["3.2", "attend", "2", "/", "2"], ["3.3", "sees", "0", "/", "1"]]
     assert "not finished after 15 seconds" in done.stdout and "ended the process" in done.stdout and "right right" not in done.stdout
     assert lines[3] == ["total", "2", "/", "5"]
-    theirs = with_answers(path, ["def attention_map(q, k):\n    return undefined", right_one, "def sees(A, grid, y, x:"], tmp_path / "student.ipynb")
-    assert "NameError" in grade(theirs, "3.1", tmp_path / "1.json") and "SyntaxError" in grade(theirs, "3.3", tmp_path / "3.json")
+
+
+def test_what_students_do_harms_only_its_own_exercise(tmp_path):
+    """One hangs, one ends the process, one raises, one is no Python, one is right."""
+    theirs = with_answers(NB03, [HANGS, RIGHT, EXITS], tmp_path / "student.ipynb")
+    assert "not finished after 3 seconds" in grade(theirs, "3.1", tmp_path / "1.json", seconds=3)
     assert grade(theirs, "3.2", tmp_path / "2.json") is None
+    assert "ended the process" in grade(theirs, "3.3", tmp_path / "3.json")
+    raises, no_python = "def attention_map(q, k):\n    return undefined", "def sees(A, grid, y, x:"
+    theirs = with_answers(NB03, [raises, RIGHT, no_python], tmp_path / "student.ipynb")
+    assert "NameError" in grade(theirs, "3.1", tmp_path / "4.json")
+    assert "SyntaxError" in grade(theirs, "3.3", tmp_path / "5.json")
 
 
-def test_the_grader_says_what_it_needs(tmp_path):
+@pytest.mark.parametrize("asked, told", [
+    ("no.ipynb", "not a notebook"), pytest.param("", "which notebook", marks=pytest.mark.slow),
+    pytest.param("77", "no such notebook", marks=pytest.mark.slow)])
+def test_the_grader_says_what_it_needs(tmp_path, asked, told):
     (tmp_path / "no.ipynb").write_text("no notebook")
-    for asked, told in (([], "which notebook"), (["--notebook", "77"], "no such notebook"), (["--notebook", tmp_path / "no.ipynb"], "not a notebook")):
-        done = subprocess.run([sys.executable, "-m", "pytest", TUTORIAL / "grade", *asked], capture_output=True, text=True)
-        assert done.returncode != 0 and told in done.stdout + done.stderr and "Traceback" not in done.stderr
+    options = ["--notebook", tmp_path / asked if asked == "no.ipynb" else asked] if asked else []
+    done = subprocess.run([*GRADER, *options], capture_output=True, text=True)
+    assert done.returncode != 0 and told in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_nbgrader_takes_the_notebooks_as_they_stand(tmp_path):

@@ -177,14 +177,14 @@ def test_download_then_load(files, hub, tmp_path):
     assert heads and all(h["Authorization"] == "Bearer hf_only_for_this_test" for h in heads)
 
     check = ("import minifaseg, sys; from minifaseg.hub import cached_sd15; m = minifaseg.load('sd15', device='cpu'); "
-             "print(cached_sd15(), m.unet.config.widths, m.unet.config.heads, tuple(m.text(['a red cat']).shape))")
+             "print(cached_sd15(), m.unet.config.widths, m.unet.config.heads, "
+             "tuple(m.text(['a red cat']).shape)); "
+             "import weights; sys.exit(weights.main(['inspect', 'sd15']))")
     env = environment(tmp_path, hub.url, HF_HUB_OFFLINE="1", PYTHONPATH=str(ROOT))
     loaded = subprocess.run([sys.executable, "-c", check], env=env, text=True, capture_output=True, timeout=300)
     assert loaded.returncode == 0, loaded.stderr
-    assert loaded.stdout.strip() == f"{snapshot(tmp_path)} (16, 32, 32, 32) 2 (1, 77, 16)"
-    inspected = subprocess.run([sys.executable, ROOT / "weights.py", "inspect", "sd15"], env=env, text=True, capture_output=True,
-                               timeout=300)
-    assert inspected.returncode == 0 and inspected.stdout.endswith("loads\n")
+    assert loaded.stdout.splitlines()[0] == f"{snapshot(tmp_path)} (16, 32, 32, 32) 2 (1, 77, 16)"
+    assert loaded.stdout.endswith("loads\n")
 
     before = len(hub.requests)                           # a full cache needs no server: offline, and online too
     for more in ({"HF_HUB_OFFLINE": "1"}, {}):

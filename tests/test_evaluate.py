@@ -18,6 +18,7 @@ from minifaseg import InputError
 from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.candidates import Candidates, Captions
+from minifaseg.evaluate.command import main
 from minifaseg.evaluate.datasets import Dataset, open_dataset
 from minifaseg.evaluate.metrics import confusion, iou, match, summary
 from minifaseg.evaluate.rows import make_row, make_rows, parse_sweep
@@ -25,12 +26,24 @@ from minifaseg.evaluate.run import Results, evaluate
 from minifaseg.evaluate.table import as_csv, as_json, markdown, plot
 
 ROOT = Path(__file__).parents[1]
-RUN = [sys.executable, "-m", "minifaseg.evaluate", "cartoon", "--weights", "cartoon"]
+CARTOON = ["cartoon", "--weights", "cartoon"]
+RUN = [sys.executable, "-m", "minifaseg.evaluate", *CARTOON]
 
 
 @pytest.fixture(scope="module")
 def model():
     return minifaseg.load("cartoon", device="cpu")
+
+
+@pytest.fixture
+def here(capsys):
+    """here("voc", ...) -> (exit code, stdout, stderr) of the command, in this process."""
+    def here(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as e:
+            main([*map(str, arguments)])
+        return e.value.code, *capsys.readouterr()
+    return here
 
 
 def world(classes=("a", "b", "c"), background=True, things=("a",)):
@@ -197,12 +210,13 @@ def test_captions_reach_the_methods(model, tmp_path):
         assert not np.array_equal(totals[row.name], silent[row.name])
 
 
-def test_killed_run_goes_on(tmp_path):
+def test_killed_run_goes_on(tmp_path, here):
     """SIGKILL in the middle, then the same command: the same table, byte for byte, as a run that nobody killed."""
-    command = lambda out: [*RUN, "--seeds", "1000:1012", "--method", "faseg:flip=False", "--out", str(tmp_path / out)]
-    quiet = dict(cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    subprocess.run(command("whole"), check=True, **quiet)
-    process, part = subprocess.Popen(command("killed"), **quiet), tmp_path / "killed" / "part-0.jsonl"
+    command = ["--seeds", "1000:1012", "--method", "faseg:flip=False", "--out"]
+    assert here(*CARTOON, *command, tmp_path / "whole")[0] == 0
+    process = subprocess.Popen([*RUN, *command, tmp_path / "killed"], cwd=ROOT,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    part = tmp_path / "killed" / "part-0.jsonl"
     while process.poll() is None and (not part.exists() or len(part.read_bytes().splitlines()) < 3):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -210,7 +224,7 @@ def test_killed_run_goes_on(tmp_path):
     assert not (tmp_path / "killed" / "table.json").exists(), "killed too late to show anything"
     with open(part, "ab") as f:                                             # and half a line, as a full disk or a lost machine leaves it
         f.write(b'{"id": "1011", "origin": "0", "rows": {"faseg')
-    subprocess.run(command("killed"), check=True, **quiet)
+    assert here(*CARTOON, *command, tmp_path / "killed")[0] == 0
     assert (tmp_path / "killed" / "table.json").read_bytes() == (tmp_path / "whole" / "table.json").read_bytes()
     ids = [json.loads(line)["id"] for line in part.read_text().splitlines()]
     assert sorted(ids) == [str(s) for s in range(1000, 1012)]               # nothing was done twice
@@ -226,14 +240,21 @@ def test_other_settings_are_refused(tmp_path):
         Results(tmp_path, {"method": "b"})
 
 
-def test_two_processes_give_the_same_matrix(tmp_path):
+@pytest.fixture
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_two_processes_give_the_same_matrix(tmp_path, here, one_thread):
     arguments = ["cartoon", "--weights", "cartoon", "--seeds", "1000:1005", "--method", "faseg:flip=False", "--json"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "minifaseg.evaluate"]
     subprocess.run([*torchrun, *arguments, str(tmp_path / "two.json"), "--out", str(tmp_path / "two")], check=True, cwd=ROOT, env=environment,
                    capture_output=True)
-    subprocess.run([sys.executable, "-m", "minifaseg.evaluate", *arguments, str(tmp_path / "one.json")], check=True, cwd=ROOT, env=environment,
-                   capture_output=True)
+    assert here(*arguments, tmp_path / "one.json")[0] == 0
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
     assert {len(p.read_text().splitlines()) for p in (tmp_path / "two").glob("part-*.jsonl")} == {2, 3}
     command = [sys.executable, "-m", "minifaseg.evaluate", *arguments, str(tmp_path / "again.json")]
@@ -243,7 +264,7 @@ def test_two_processes_give_the_same_matrix(tmp_path):
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "one.json").read_bytes()
 
 
-def test_bad_pictures_are_counted(tmp_path, model, capsys):
+def test_bad_pictures_are_counted(tmp_path, here):
     """A damaged picture in a VOC folder is named, counted and left out; the others are scored; the exit code says so."""
     voc = tmp_path / "VOC2012"
     for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
@@ -254,27 +275,29 @@ def test_bad_pictures_are_counted(tmp_path, model, capsys):
     (voc / "ImageSets/Segmentation/val.txt").write_text("p0\np1\n")
     (voc / "JPEGImages/p1.jpg").write_bytes(b"no picture")
     (tmp_path / "names.json").write_text('{"p0": ["cat"], "p1": ["chair"]}')
-    done = subprocess.run([sys.executable, "-m", "minifaseg.evaluate", "voc", "--root", str(voc), "--weights", "cartoon", "--candidates",
-                           str(tmp_path / "names.json"), "--partial", "--json", "-"], cwd=ROOT, capture_output=True, text=True)
-    got = json.loads(done.stdout)
-    assert done.returncode == 1 and "p1.jpg" in done.stderr and "1 of 2 pictures left out" in done.stderr and "Traceback" not in done.stderr
+    code, out, err = here("voc", "--root", voc, "--weights", "cartoon", "--json", "-",
+                          "--partial", "--candidates", tmp_path / "names.json")
+    got = json.loads(out)
+    assert code == 1 and "p1.jpg" in err and "1 of 2 pictures left out" in err
+    assert "Traceback" not in err
     assert got["pictures"] == 1 and got["failed"] == 1 and 0 <= got["methods"]["faseg"]["miou"] <= 1
 
 
-def test_without_classes(tmp_path):
-    done = subprocess.run([*RUN, "--seeds", "1000:1002", "--unsupervised", "--method", "diffseg,iseg", "--json", "-"], cwd=ROOT, capture_output=True,
-                          text=True, check=True)
-    methods = json.loads(done.stdout)["methods"]
+def test_without_classes(here):
+    code, out, err = here(*CARTOON, "--seeds", "1000:1002", "--unsupervised",
+                          "--method", "diffseg,iseg", "--json", "-")
+    methods = json.loads(out)["methods"]
+    assert code == 0
     assert set(methods) == {"diffseg", "iseg"} and all(0 < m["pixel_accuracy"] <= 1 for m in methods.values())
-    done = subprocess.run([*RUN, "--unsupervised"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1 and "faseg needs classes" in done.stderr
+    code, out, err = here(*CARTOON, "--unsupervised")
+    assert code == 1 and "faseg needs classes" in err
 
 
 @pytest.mark.parametrize("arguments, code, says", [(["--seeds", "5:1"], 2, "no scenes"), (["--method", "nosuch"], 1, "no method 'nosuch'"),
                                                    (["--candidates", "clip"], 1, "belong together"), (["--candidates", "none.json"], 1, "none.json")])
-def test_bad_requests_get_one_line(arguments, code, says):
-    done = subprocess.run([*RUN, *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == code and says in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr and not done.stdout
+def test_bad_requests_get_one_line(here, arguments, code, says):
+    got, out, err = here(*CARTOON, *arguments)
+    assert got == code and says in err.splitlines()[-1] and "Traceback" not in err and not out
 
 
 # ---- the table ----------------------------------------------------------------------------------------------------------------------

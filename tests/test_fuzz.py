@@ -17,10 +17,18 @@ FOUND = Path(__file__).parent / "fixtures" / "fuzz"
 always = dict(derandomize=True, deadline=None, database=None)
 
 
-@settings(max_examples=160, **always)
-@given(st.binary(min_size=1, max_size=40))
-def test_wrong_checkpoints(data):
-    fuzz.check_checkpoint_files(fuzz.checkpoint_files(data))
+def quickly_or_long(few, many):
+    return pytest.mark.parametrize("examples", [few, pytest.param(many, marks=pytest.mark.slow)])
+
+
+def search(examples, strategy, check):
+    settings(max_examples=examples, **always)(given(strategy)(check))()
+
+
+@quickly_or_long(80, 1600)
+def test_wrong_checkpoints(examples):
+    search(examples, st.binary(min_size=1, max_size=40),
+           lambda data: fuzz.check_checkpoint_files(fuzz.checkpoint_files(data)))
 
 
 @pytest.mark.parametrize("layout, path, many", [
@@ -36,10 +44,10 @@ def test_a_small_file_that_names_thousands(layout, path, many):
     fuzz.check_checkpoint_files({k: fuzz.encode(k, v, fuzz.Dice(b"")) for k, v in files.items()})
 
 
-@settings(max_examples=400, **always)
-@given(st.binary(min_size=4, max_size=24))
-def test_wrong_pictures(data):
-    fuzz.check_picture(fuzz.wrong_picture(data))
+@quickly_or_long(400, 8000)
+def test_wrong_pictures(examples):
+    search(examples, st.binary(min_size=4, max_size=24),
+           lambda data: fuzz.check_picture(fuzz.wrong_picture(data)))
 
 
 @pytest.mark.parametrize("name", sorted(fuzz.picture_seeds()))

@@ -10,14 +10,17 @@ import pytest
 from PIL import Image
 
 import minifaseg
+from minifaseg.__main__ import main as segment
 from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.words import CLASSES as ALL_CLASSES
 from minifaseg.cartoon.words import COLOURS
+from minifaseg.errors import OutputError
+from minifaseg.evaluate.command import main as evaluate
+from minifaseg.evaluate.run import Results
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and mounts")
 ENV = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(minifaseg.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])}
 CLASSES = ["cow", "wall", "floor"]
-KILLS = 50
 BENCH = ["cartoon", "--weights", "cartoon", "--seeds", "1000:1006", "--method", "faseg,faseg:tau=0"]
 
 KILLER = """
@@ -59,15 +62,17 @@ print(json.dumps({"ends": ends, "files": sorted(whole)}))
 """
 
 
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", ["folder", "bench"])
-def test_killed_at_random_moments(tmp_path, what):
+def test_killed_at_random_moments(tmp_path, what, kills):
     """SIGKILL, the same command again, SIGKILL, ...: in the end every byte is that of an undisturbed run, and no other file is left."""
     (tmp_path / "photos").mkdir()
     for i in range(4):
         paint(i, 128).image.resize((900, 700)).save(tmp_path / f"photos/{i}.png")           # half of the time goes into writing
     command = {"folder": [str(tmp_path / "photos"), *CLASSES, "--scores", "--resume", "-o", "{out}"],
                "bench": [*BENCH, "--out", "{out}", "--save-masks", "{out}/masks"]}[what]
-    job = subprocess.run([sys.executable, "-c", KILLER, json.dumps([what, *command]), tmp_path, str(KILLS)], text=True, capture_output=True,
+    arguments = [json.dumps([what, *command]), tmp_path, str(kills)]
+    job = subprocess.run([sys.executable, "-c", KILLER, *arguments], text=True, capture_output=True,
                          env=ENV | {"OMP_NUM_THREADS": "1"})
     assert job.returncode == 0, job.stderr
     found = json.loads(job.stdout)
@@ -197,14 +202,30 @@ def disk(tmp_path):
         subprocess.run(["umount", folder], check=True)
 
 
-def run(module, *arguments):
-    """(exit code, lines on stderr) of a process."""
+def in_a_process(module, *arguments):
+    """(exit code, lines on stderr)."""
     job = subprocess.run([sys.executable, "-m", module, *map(str, arguments)], text=True, capture_output=True, env=ENV)
     assert "Traceback" not in job.stderr, job.stderr
     return job.returncode, job.stderr.splitlines()
 
 
-def test_disk_full(tmp_path, disk):
+@pytest.fixture(params=["here", pytest.param("process", marks=pytest.mark.slow)])
+def run(request, capfd):
+    """run(module, *arguments) -> (exit code, lines on stderr): in this process or in another."""
+    def here(module, *arguments):
+        main = {"minifaseg": segment, "minifaseg.evaluate": evaluate}[module]
+        capfd.readouterr()
+        try:
+            code = main([*map(str, arguments)])
+        except SystemExit as e:
+            code = e.code
+        err = capfd.readouterr().err
+        assert "Traceback" not in err, err
+        return code, err.splitlines()
+    return here if request.param == "here" else in_a_process
+
+
+def test_disk_full(tmp_path, disk, run):
     (tmp_path / "photos").mkdir()
     for i in range(6):
         paint(i).image.save(tmp_path / f"photos/{i}.png")
@@ -224,19 +245,40 @@ def test_disk_full(tmp_path, disk):
     assert {p.name: p.read_bytes() for p in small.iterdir()} == {p.name: p.read_bytes() for p in (tmp_path / "large").iterdir()}
 
 
+def test_results_on_a_full_disk(disk):
+    """The lines that fitted are whole; with room, the next start adds the one that did not."""
+    small = disk("8k")                                   # two pages: the settings, and the first line
+    large = np.arange(900).reshape(30, 30)               # a line of 10 kB
+    results = Results(small, {"method": "a"})
+    results.add("1", "x", {"a": np.eye(3, dtype=np.int64)})
+    with pytest.raises(OutputError, match=r"part-0.jsonl: cannot be written \(.*make room"):
+        results.add("2", "x", {"a": large})
+    os.close(results.file)
+    lines = (small / "part-0.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["1"]
+    subprocess.run(["mount", "-o", "remount,size=2M", small], check=True)
+    results = Results(small, {"method": "a"})
+    results.add("2", "x", {"a": large})
+    os.close(results.file)
+    lines = (small / "part-0.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["1", "2"]
+
+
+@pytest.mark.slow
 def test_disk_full_in_an_evaluation(tmp_path, disk):
     small = disk("8k")                                   # two pages: the settings, and some of the lines
-    code, lines = run("minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out", small)
+    command = ["minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out"]
+    code, lines = in_a_process(*command, small)
     assert code == 1 and "part-0.jsonl: cannot be written" in lines[-1] and "make room" in lines[-1]
     whole = (small / "part-0.jsonl").read_text()
     assert whole.endswith("\n") and [json.loads(line)["id"] for line in whole.splitlines()][0] == "1000"
     subprocess.run(["mount", "-o", "remount,size=2M", small], check=True)
-    assert run("minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out", small)[0] == 0
-    assert run("minifaseg.evaluate", *BENCH[:3], "--seeds", "1000:1030", "--out", tmp_path / "large")[0] == 0
+    assert in_a_process(*command, small)[0] == 0
+    assert in_a_process(*command, tmp_path / "large")[0] == 0
     assert (small / "part-0.jsonl").read_text() == (tmp_path / "large/part-0.jsonl").read_text()
 
 
-def test_read_only(tmp_path, disk):
+def test_read_only(tmp_path, disk, run):
     paint(1).image.save(tmp_path / "x.png")
     closed = disk("200k", "ro")
     code, lines = run("minifaseg", "--weights", "cartoon", tmp_path / "x.png", *CLASSES, "-o", closed / "deep")
@@ -258,22 +300,27 @@ minifaseg.load = lambda *a, **k: model
 assert main([sys.argv[1], "cow", "wall", "-o", sys.argv[2], "--force"]) == 0
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[3]) * 2**20,) * 2)
-sys.exit(main([sys.argv[1], "cow", "wall", "-o", sys.argv[2], "--batch", "32", "--force"]))
+sys.exit(main([sys.argv[1], "cow", "wall", "-o", sys.argv[2], "--batch", sys.argv[4], "--force"]))
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a limit on memory")
-def test_a_batch_too_large_for_the_memory_is_halved(tmp_path):
+@pytest.mark.parametrize("pictures, mib", [(8, 120), pytest.param(32, 400, marks=pytest.mark.slow)])
+def test_a_batch_too_large_for_the_memory_is_halved(tmp_path, pictures, mib):
     (tmp_path / "photos").mkdir()
-    for i in range(32):
+    for i in range(pictures):
         paint(i % 4).image.save(tmp_path / f"photos/{i:02}.png")
-    job = subprocess.run([sys.executable, "-c", MEMORY, tmp_path / "photos", tmp_path / "out", "400"], text=True, capture_output=True, env=ENV)
+    arguments = [tmp_path / "photos", tmp_path / "out", str(mib), str(pictures)]
+    job = subprocess.run([sys.executable, "-c", MEMORY, *arguments], text=True, capture_output=True,
+                         env=ENV | {"OMP_NUM_THREADS": "1"})
     lines = [line for line in job.stderr.splitlines() if "weights:" not in line]
     assert job.returncode == 0 and "Traceback" not in job.stderr, job.stderr
-    assert lines[0] == "minifaseg: out of memory with 32 pictures at a time; going on with 16 (--batch 16)", job.stderr
+    half = pictures // 2
+    assert lines[0] == (f"minifaseg: out of memory with {pictures} pictures at a time; "
+                        f"going on with {half} (--batch {half})"), job.stderr
     model = minifaseg.load("cartoon", device="cpu")
     expected = [minifaseg.segment(paint(i).image, ["cow", "wall"], model).labels for i in range(4)]
-    for i in range(32):
+    for i in range(pictures):
         mask = np.asarray(Image.open(tmp_path / f"out/{i:02}_mask.png"))
         assert (mask != expected[i % 4]).mean() <= 0.001                    # another batch, another order of summation
 

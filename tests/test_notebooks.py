@@ -12,7 +12,15 @@ NOTEBOOKS = sorted(TUTORIAL.glob("[0-9]*.ipynb"))
 BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
-@BY_NAME
+def quickly_or_not(path):
+    """03 in every run, the others, tens of seconds each, with --run-slow.
+
+    The exercises of all of them are in every run, in test_course.
+    """
+    return path if path.stem.startswith("03") else pytest.param(path, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("path", [quickly_or_not(p) for p in NOTEBOOKS], ids=lambda p: p.stem)
 def test_runs_from_a_clean_kernel(path):
     """Its own assertions are the test."""
     result = NotebookRun(path, default_timeout=600).execute()

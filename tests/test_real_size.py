@@ -1,4 +1,7 @@
-"""SD 1.5's real sizes, random weights, 512 x 512 pixels. Minutes, 10 GB of disk: python -m pytest --run-slow tests/test_real_size.py -s"""
+"""SD 1.5's real sizes, random weights, 512 x 512 pixels; minutes, 10 GB of disk.
+
+    python -m pytest --run-real-size -s
+"""
 import json
 import subprocess
 import sys
@@ -7,7 +10,7 @@ import pytest
 
 from conftest import make_diffusers, relative_error, save_folder
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.real_size
 
 OURS = """
 import json, resource, sys, time

@@ -184,16 +184,22 @@ def test_overwriting_needs_force(single, tmp_path, capsys):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
 @pytest.mark.parametrize("target", ["out.safetensors", "out"])
 @pytest.mark.parametrize("old", [False, True])
-def test_a_failed_write_leaves_nothing_and_keeps_the_old(single, tmp_path, target, old):
+def test_a_failed_write_leaves_nothing_and_keeps_the_old(single, tmp_path, target, old, capsys):
     """A file-size limit of the operating system stands in for a full disk."""
     if old:
         assert weights.main(["convert", str(single), str(tmp_path / target)]) == 0
         before = contents(tmp_path / target)
     import resource                                      # POSIX only
-    done = subprocess.run([sys.executable, ROOT / "weights.py", "convert", single, tmp_path / target, "--force"], text=True,
-                          capture_output=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)))
-    assert done.returncode == 1 and "cannot be written" in done.stderr and "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    capsys.readouterr()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
+    try:
+        code = weights.main(["convert", str(single), str(tmp_path / target), "--force"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    err = capsys.readouterr().err
+    assert code == 1 and "cannot be written" in err and "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
     assert os.listdir(tmp_path) == [target] * old
     if old:
         assert all(torch.equal(v, before[k]) for k, v in contents(tmp_path / target).items())

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .. import finite_scores, label
+from .. import finite_scores, labels_of
 from ..errors import InputError, OutputError, WeightsError
 from ..images import mask_image, write_png
 from ..origin import Origins, is_sealed, write_sealed
@@ -257,7 +257,7 @@ def score(rows, dataset, model, candidates, captions, id, unsupervised=False):
                 captured[row.look] = row.how.capture(model, image, classes, caption)
             if row.numbers not in scored:
                 scored[row.numbers] = finite_scores(row.how, model, captured[row.look])
-            labels = label(scored[row.numbers], image.size, row.how.threshold, getattr(row.how, "certain", None))
+            labels = labels_of(row.how, captured[row.look], scored[row.numbers])
             labels = match(truth, labels, n) if unsupervised else np.where(labels == 255, 255, own[np.minimum(labels, len(classes))])
         matrices[row.name], maps[row.name] = confusion(truth, labels, n), labels
     return matrices, maps
