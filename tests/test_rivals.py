@@ -10,7 +10,6 @@ from PIL import Image
 from minifaseg.bench import naive
 from conftest import skip_text_in_float64
 from minifaseg import InputError, ddim, label, make_method, segment
-from minifaseg.hard import fuse_cross
 from minifaseg.model import load
 from minifaseg.rivals.diffseg import aggregate, merge, symmetric_kl
 from minifaseg.rivals.iseg import cluster, reduce_entropy

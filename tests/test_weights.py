@@ -2,7 +2,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from safetensors.torch import load_file, save_file
 import weights
 from minifaseg.cartoon.words import tokenizer_files
 from minifaseg.checkpoint import Checkpoint
-from minifaseg.hub import FOLDER
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"unet": "unet/diffusion_pytorch_model", "vae": "vae/diffusion_pytorch_model", "text": "text_encoder/model"}
