@@ -18,7 +18,8 @@ from .foreign import explain_no_file, few, one_line, recognise, short
 from .hub import cached_tokenizer, has_tokenizer
 from .layouts import open_layout
 from .names import PREFIX
-from .text import Text, TextConfig, read_tokenizer, tokenizer_texts, unpack_tokenizer
+from .text import Text, TextConfig
+from .tokenizer import read_tokenizer, tokenizer_texts, unpack_tokenizer
 from .unet import UNet, UNetConfig
 from .vae import VAE, VAEConfig
 from .writing import replacing

@@ -19,7 +19,8 @@ from .errors import InputError
 from .examine import NETWORK, examine
 from .foreign import one_line
 from .hub import FOLDER, TOKENIZER_FILES, find, has_tokenizer
-from .text import TextConfig, read_tokenizer, tokenizer_texts
+from .text import TextConfig
+from .tokenizer import read_tokenizer, tokenizer_texts
 
 UNSEEN = ("heads", "groups", "scaling")        # what tensor shapes cannot tell
 

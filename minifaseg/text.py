@@ -3,19 +3,13 @@
 A prompt becomes T token ids (77 for SD 1.5): <|startoftext|>, the word pieces, then <|endoftext|> to the end. The encoder is
 causal, so a token's state knows the tokens before it and none after it.
 """
-import logging
 import re
-import tempfile
-import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from .errors import InputError
-from .foreign import read_text
-from .hub import TOKENIZER_FILES, has_tokenizer
 
 
 @dataclass(frozen=True)
@@ -71,66 +65,3 @@ class Text(nn.Module):
             more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
             raise InputError(f"the cartoon model does not know {', '.join(unknown[:5])}{more}; it knows: "
                              f"{', '.join(sorted(self.words))}. For any word, use Stable Diffusion 1.5: python weights.py download")
-
-
-def read_tokenizer(folder, name=None):
-    """CLIP tokenizer from a folder with vocab.json and merges.txt, or with tokenizer.json.
-
-    name: what errors call it. No network.
-    """
-    from transformers import CLIPTokenizer, CLIPTokenizerFast
-    folder, name = Path(folder), name or folder
-    if not has_tokenizer(folder):
-        raise InputError(explain_no_tokenizer(folder, name))
-    two_files = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
-    kind = CLIPTokenizer if two_files else CLIPTokenizerFast    # from transformers 5 on the same
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
-        try:
-            tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
-            tokenizer("a", add_special_tokens=False, verbose=False)         # some damage shows only when it works
-        except BaseException as e:
-            if not is_damage(e):
-                raise
-            raise InputError(f"{name}: its tokenizer is damaged ({' '.join(str(e).split())[:200]}); download it again") from None
-    if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
-        raise InputError(f"{name}: its tokenizer has no start or no end token, as CLIP's has; "
-                         "download it again")
-    return tokenizer
-
-
-def is_damage(error) -> bool:
-    """Damaged files make it raise all sorts, plain Exception too, and the PanicException of its
-    part in Rust, which is none."""
-    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
-
-
-def explain_no_tokenizer(folder, name):
-    missing = [n for n in ("vocab.json", "merges.txt") if not (folder / n).is_file()]
-    return (f"{name}: no {' and no '.join(missing)} there, and no tokenizer.json, so no tokenizer; "
-            "python weights.py download --tokenizer fetches one")
-
-
-def tokenizer_texts(folder) -> dict[str, str]:
-    """A folder's tokenizer files, as a single file carries them: {"vocab_json": ...}."""
-    paths = {name.replace(".", "_"): Path(folder, name) for name in TOKENIZER_FILES}
-    return {key: read_text(path) for key, path in paths.items() if path.is_file()}
-
-
-def unpack_tokenizer(texts: dict[str, str], name=None):
-    """CLIP tokenizer from the contents of its files (what tokenizer_texts gives)."""
-    known = {file.replace(".", "_"): file for file in TOKENIZER_FILES}
-    texts_only = isinstance(texts, dict) and all(isinstance(v, str) for v in texts.values())
-    if not texts_only or set(texts) - set(known):
-        raise InputError(f"{name}: its tokenizer is not the texts of {', '.join(known)}; "
-                         "download it again")
-    with tempfile.TemporaryDirectory() as folder:
-        for key, text in texts.items():
-            Path(folder, known[key]).write_text(text, encoding="utf-8", errors="replace")
-        return read_tokenizer(folder, name)
-
-
-def make_tokenizer(vocab_json: str, merges_txt: str, name=None):
-    """CLIP tokenizer from the contents of its own two files."""
-    return unpack_tokenizer({"vocab_json": vocab_json, "merges_txt": merges_txt}, name)

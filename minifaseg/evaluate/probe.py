@@ -1,16 +1,16 @@
 """How far is a training? FA-Seg's mIoU on a few tuning scenes, and what each level holds alone.
 
-    python -m minifaseg.cartoon.probe runs/cartoon/cartoon.safetensors
+    python -m minifaseg.evaluate.probe runs/cartoon/cartoon.safetensors
 """
 import argparse
 from dataclasses import replace
 
 import minifaseg
 
-from ..evaluate.metrics import summary
-from ..evaluate.rows import Row, span
-from ..evaluate.run import evaluate
-from ..evaluate.tune import at_threshold, best_threshold, tuning_scenes
+from .metrics import summary
+from .rows import Row, span
+from .run import evaluate
+from .tune import at_threshold, best_threshold, tuning_scenes
 
 HOW = {"timestep": 10, "steps": 0, "noise": True, "sample": False, "cross": (0, .1, .7, .2),
        "levels": (0, 0, .7, .3), "tau": 1}
@@ -51,8 +51,9 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("weights", nargs="?", default="cartoon")
     p.add_argument("--seeds", type=span, default=range(5000, 5024), metavar="FIRST:LAST")
+    p.add_argument("--device", default="auto")
     a = p.parse_args()
-    print(report(*probe(minifaseg.load(a.weights), a.seeds)))
+    print(report(*probe(minifaseg.load(a.weights, a.device, "float32"), a.seeds)))
 
 
 if __name__ == "__main__":
