@@ -12,13 +12,13 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from minifaseg.checkpoint import Checkpoint
-from minifaseg.convert import convert
+from minifaseg.checkpoints.checkpoint import Checkpoint
+from minifaseg.checkpoints.convert import convert
 from minifaseg.errors import InputError, shown
-from minifaseg.examine import NETWORK, examine
-from minifaseg.foreign import few, one_line, open_file
-from minifaseg.hub import REPO, REVISION, TOKENIZER_FILES, cached_folder, find, hub_files
-from minifaseg.names import PREFIX, WRAPPERS
+from minifaseg.checkpoints.examine import NETWORK, examine
+from minifaseg.checkpoints.foreign import few, one_line, open_file
+from minifaseg.checkpoints.hub import REPO, REVISION, TOKENIZER_FILES, cached_folder, find, hub_files
+from minifaseg.checkpoints.names import PREFIX, WRAPPERS
 
 LICENCE = "CreativeML Open RAIL-M (has use restrictions): https://huggingface.co/spaces/CompVis/stable-diffusion-license"
 SHOWN = 30           # lines of one kind

@@ -139,8 +139,8 @@ def _picture(image):
     import numpy as np
     from PIL import Image
 
-    from .pictures import named, open_image
-    from .pixels import to_rgb
+    from .pictures.opening import named, open_image
+    from .pictures.pixels import to_rgb
     if isinstance(image, Image.Image):
         with named(getattr(image, "filename", "") or "the picture"):
             return to_rgb(image)

@@ -21,7 +21,7 @@ import minifaseg
 
 from .arguments import same, sort_out
 from .errors import InputError, UsageError, WeightsError, shown
-from .formats import SUFFIXES
+from .pictures.formats import SUFFIXES
 from .methods import parse_method
 from .origin import Origins, write_sealed
 from .resume import made_from, options, unfinished
@@ -154,7 +154,7 @@ def run(args) -> int:
         for line in lines:
             tell(f"minifaseg: {line}", sys.stderr)
     args.batch = getattr(args, "batch", 8 if model and model.device.type != "cpu" else 1)
-    from .pictures import pixel_limit
+    from .pictures.opening import pixel_limit
     # disable=None: a bar only on a terminal
     with pixel_limit(getattr(args, "max_pixels", None)), tqdm(total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True) as bar:
         for job, image, result, seconds in outcomes(jobs, classes, model, origins, args):
@@ -179,7 +179,7 @@ def outcomes(jobs, classes, model, origins, args):
 
     args.batch pictures are seen together. A batch that fails is tried again in halves, and where memory ran out they stay that small.
     """
-    from .pictures import ahead, decode
+    from .pictures.opening import ahead, decode
 
     def opened_image(job):
         if origins:

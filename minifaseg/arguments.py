@@ -7,7 +7,7 @@ from collections import Counter
 import minifaseg
 
 from .errors import InputError, UsageError, shown
-from .formats import HEAD, OTHER_SUFFIXES, SUFFIXES, format_of
+from .pictures.formats import HEAD, OTHER_SUFFIXES, SUFFIXES, format_of
 
 RESULTS = ("_mask.png", "_overlay.png", "_scores.npz")   # what an earlier run wrote
 

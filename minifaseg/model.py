@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from .attention import single
-from .checkpoint import Checkpoint
+from .checkpoints.checkpoint import Checkpoint
 from .errors import InputError, WeightsError
-from .foreign import few, one_line, read_json
-from .hub import CARTOON, find
+from .checkpoints.foreign import few, one_line, read_json
+from .checkpoints.hub import CARTOON, find
 from .images import as_rgb
 from .methods import METHODS
 from .text import Text

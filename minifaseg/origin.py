@@ -114,14 +114,14 @@ class Origins:
 
     def __init__(self, model, *parts):
         """parts: plain values, such as class names and options."""
-        from .pictures import ahead
+        from .pictures.opening import ahead
         self.parts, self.contents, self.run = parts, {}, None
         self.weights = ahead(weights_digest, [model], 1)
 
     def look(self, path) -> None:
         """Notes a picture's content. To be called before it is decoded: should it change in
         between, its origin will not fit."""
-        from .pictures import MAX_BYTES
+        from .pictures.opening import MAX_BYTES
         self.contents[path] = None if path == "-" else file_digest(path, MAX_BYTES)
 
     def of(self, path) -> str | None:

@@ -40,13 +40,13 @@ import torch
 from PIL import Image
 
 import weights
-from minifaseg import names
-from minifaseg.checkpoint import PREFIX, Checkpoint
-from minifaseg.convert import folder_configs
+from minifaseg.checkpoints import names
+from minifaseg.checkpoints.checkpoint import PREFIX, Checkpoint
+from minifaseg.checkpoints.convert import folder_configs
 from minifaseg.errors import InputError
-from minifaseg.formats import FORMATS
-from minifaseg.hub import FOLDER
-from minifaseg.pictures import open_image
+from minifaseg.pictures.formats import FORMATS
+from minifaseg.checkpoints.hub import FOLDER
+from minifaseg.pictures.opening import open_image
 from minifaseg.text import Text, TextConfig
 from minifaseg.unet import UNet, UNetConfig
 from minifaseg.vae import VAE, VAEConfig

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 import weights
 from conftest import make_diffusers
 from minifaseg.cartoon.words import tokenizer_files
-from minifaseg.checkpoint import Checkpoint
+from minifaseg.checkpoints.checkpoint import Checkpoint
 
 diffusers = pytest.importorskip("diffusers")
 transformers = pytest.importorskip("transformers")

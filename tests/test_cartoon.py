@@ -20,10 +20,10 @@ from minifaseg.evaluate.metrics import summary
 from minifaseg.evaluate.probe import probe, report
 from minifaseg.evaluate.rows import make_rows
 from minifaseg.evaluate.run import evaluate
-from minifaseg.hub import CARTOON
+from minifaseg.checkpoints.hub import CARTOON
 from minifaseg.leaveout import needed
 from minifaseg.text import Text
-from minifaseg.tokenizer import make_tokenizer
+from minifaseg.checkpoints.tokenizer import make_tokenizer
 
 
 # what the painter made of held-out and tuning scenes when the first figures were measured on them

@@ -24,10 +24,10 @@ from minifaseg.cartoon.painter import paint
 from minifaseg.evaluate.command import main as evaluate
 from minifaseg.evaluate.datasets import open_dataset
 from minifaseg.evaluate.rows import make_row
-from minifaseg.formats import FORMATS, HEAD, format_of
-from minifaseg.hub import CARTOON as CARTOON_FILE
+from minifaseg.pictures.formats import FORMATS, HEAD, format_of
+from minifaseg.checkpoints.hub import CARTOON as CARTOON_FILE
 from minifaseg.images import PALETTE
-from minifaseg.pictures import ahead
+from minifaseg.pictures.opening import ahead
 
 SCENE = paint(7)
 CLASSES = list(SCENE.classes)

@@ -18,8 +18,8 @@ import minifaseg
 import weights
 from minifaseg import InputError
 from minifaseg.cartoon.words import tokenizer_files
-from minifaseg.checkpoint import Checkpoint, write_single
-from minifaseg.hub import CARTOON, REPO, REVISION, SAME, cached_tokenizer, find, hub_files
+from minifaseg.checkpoints.checkpoint import Checkpoint, write_single
+from minifaseg.checkpoints.hub import CARTOON, REPO, REVISION, SAME, cached_tokenizer, find, hub_files
 from minifaseg.text import Text, TextConfig
 from minifaseg.unet import UNet, UNetConfig
 from minifaseg.vae import VAE, VAEConfig
@@ -176,7 +176,7 @@ def test_download_then_load(files, hub, tmp_path):
     heads = [h for method, path, h in hub.requests if "/resolve/" in path]
     assert heads and all(h["Authorization"] == "Bearer hf_only_for_this_test" for h in heads)
 
-    check = ("import minifaseg, sys; from minifaseg.hub import cached_sd15; m = minifaseg.load('sd15', device='cpu'); "
+    check = ("import minifaseg, sys; from minifaseg.checkpoints.hub import cached_sd15; m = minifaseg.load('sd15', device='cpu'); "
              "print(cached_sd15(), m.unet.config.widths, m.unet.config.heads, "
              "tuple(m.text(['a red cat']).shape)); "
              "import weights; sys.exit(weights.main(['inspect', 'sd15']))")

@@ -10,8 +10,8 @@ import fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minifaseg.checkpoint import PREFIX
-from minifaseg.hub import FOLDER
+from minifaseg.checkpoints.checkpoint import PREFIX
+from minifaseg.checkpoints.hub import FOLDER
 
 FOUND = Path(__file__).parent / "fixtures" / "fuzz"
 always = dict(derandomize=True, deadline=None, database=None)

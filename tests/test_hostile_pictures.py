@@ -20,11 +20,11 @@ import pytest
 from PIL import Image
 
 import minifaseg
-from minifaseg import pictures
+from minifaseg.pictures import opening as pictures
 from minifaseg.errors import shown
-from minifaseg.formats import FORMATS
-from minifaseg.pictures import open_image
-from minifaseg.pixels import to_rgb
+from minifaseg.pictures.formats import FORMATS
+from minifaseg.pictures.opening import open_image
+from minifaseg.pictures.pixels import to_rgb
 from test_cli import ENV, SCENE, files, here, load_once, run                # noqa: F401 (here and run are fixtures)
 from test_images import noise, refused
 
@@ -93,7 +93,7 @@ def test_bombs_are_refused_before_they_take_memory(tmp_path, bomb):
     make, words = BOMBS[bomb]
     (tmp_path / "bomb").write_bytes(make())
     assert (tmp_path / "bomb").stat().st_size < 4 << 20
-    code = "import resource, sys\nfrom minifaseg.pictures import open_image\npeak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n" \
+    code = "import resource, sys\nfrom minifaseg.pictures.opening import open_image\npeak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n" \
            "before = peak()\ntry: open_image(sys.argv[1])\nexcept ValueError as e: print(e)\nprint(peak() - before)"
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "bomb"], env=ENV, capture_output=True, text=True, check=True)
     line, growth = done.stdout.splitlines()
@@ -216,7 +216,7 @@ def test_no_program_is_started(tmp_path, wrap):
     (tmp_path / "gs").write_text(f"#!/bin/sh\necho started >> {tmp_path / 'trace'}\n")
     (tmp_path / "gs").chmod(0o755)
     (tmp_path / "x.jpg").write_bytes(wrap(encoded(Image.new("L", (16, 16)), "EPS")))
-    for opens, words in (("minifaseg.pictures import open_image", "not a picture"), ("PIL.Image import open", "")):
+    for opens, words in (("minifaseg.pictures.opening import open_image", "not a picture"), ("PIL.Image import open", "")):
         done = subprocess.run([sys.executable, "-c", f"from {opens} as f; f('x.jpg').load()"], cwd=tmp_path, text=True, capture_output=True,
                               env=ENV | {"PATH": f"{tmp_path}:{ENV['PATH']}"})
         assert done.returncode == 1 and words in done.stderr

@@ -23,9 +23,9 @@ import weights
 from conftest import make_diffusers, save_folder
 from minifaseg import InputError
 from minifaseg.cartoon.words import tokenizer_files
-from minifaseg.checkpoint import PREFIX, Checkpoint
+from minifaseg.checkpoints.checkpoint import PREFIX, Checkpoint
 from minifaseg.errors import shown
-from minifaseg.foreign import open_file
+from minifaseg.checkpoints.foreign import open_file
 
 SIZES = dict(widths=(8, 16, 16, 16), context=8, heads=2, groups=4, vae_widths=(8, 8, 8, 8), text_layers=1, text_heads=2, text_mlp=8, vae_groups=4)
 STEMS = {"unet": "unet/diffusion_pytorch_model", "vae": "vae/diffusion_pytorch_model", "text": "text_encoder/model"}

@@ -14,11 +14,12 @@ import PIL
 import pytest
 from PIL import Image
 
-from minifaseg import images, pixels, writing
+from minifaseg import images, writing
+from minifaseg.pictures import pixels
 from minifaseg.errors import InputError
 from minifaseg.images import PALETTE, mask_image, overlay, write_png
-from minifaseg.pictures import open_image
-from minifaseg.pixels import to_rgb
+from minifaseg.pictures.opening import open_image
+from minifaseg.pictures.pixels import to_rgb
 from minifaseg.writing import write
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

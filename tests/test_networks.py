@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from conftest import relative_error, save_folder, skip_text_in_float64
 from minifaseg import InputError
-from minifaseg.checkpoint import Checkpoint, write_single
+from minifaseg.checkpoints.checkpoint import Checkpoint, write_single
 from minifaseg.model import load
 from minifaseg.unet import UNet, UNetConfig
 from minifaseg.vae import VAE, VAEConfig

@@ -24,7 +24,7 @@ from minifaseg.__main__ import main
 from minifaseg.cartoon.painter import paint
 from minifaseg.evaluate import command
 from minifaseg.evaluate.names import VOC
-from minifaseg.hub import CARTOON
+from minifaseg.checkpoints.hub import CARTOON
 
 really_load = minifaseg.load
 EMBEDDING = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"

@@ -11,7 +11,7 @@ from pipelines import (changed, ids, inspected, make_pipeline, metadata_of, pipe
 import minifaseg
 import weights
 from minifaseg import InputError
-from minifaseg.checkpoint import PREFIX, Checkpoint
+from minifaseg.checkpoints.checkpoint import PREFIX, Checkpoint
 
 transformers = pytest.importorskip("transformers")
 TEXT = PREFIX["text"]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import weights
 from minifaseg.cartoon.words import tokenizer_files
-from minifaseg.checkpoint import Checkpoint
+from minifaseg.checkpoints.checkpoint import Checkpoint
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"unet": "unet/diffusion_pytorch_model", "vae": "vae/diffusion_pytorch_model", "text": "text_encoder/model"}

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 import minifaseg
 import weights
 from minifaseg import InputError
-from minifaseg.checkpoint import PREFIX
-from minifaseg.hub import FOLDER, find
+from minifaseg.checkpoints.checkpoint import PREFIX
+from minifaseg.checkpoints.hub import FOLDER, find
 
 diffusers = pytest.importorskip("diffusers")
 UNET, VAE, TEXT = PREFIX.values()

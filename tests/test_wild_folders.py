@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 import minifaseg
 import weights
 from minifaseg import InputError
-from minifaseg.checkpoint import Checkpoint
-from minifaseg.hub import FOLDER
+from minifaseg.checkpoints.checkpoint import Checkpoint
+from minifaseg.checkpoints.hub import FOLDER
 
 transformers = pytest.importorskip("transformers")
 

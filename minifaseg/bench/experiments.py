@@ -14,7 +14,7 @@ import torch
 import minifaseg
 
 from ..cartoon.painter import paint
-from ..pictures import ahead, decode, pixel_limit
+from ..pictures.opening import ahead, decode, pixel_limit
 from . import naive
 from .floor import operations, rate
 

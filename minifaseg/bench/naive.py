@@ -6,7 +6,8 @@ N^2 and N^3; at 512 pixels it needs 15 GiB. Facts: chequanghuy/FA-Seg 861761b (F
 import torch
 import torch.nn.functional as F
 
-from .. import ddim, names, prompts
+from .. import ddim, prompts
+from ..checkpoints import names
 
 
 def diffusers_unet(model):

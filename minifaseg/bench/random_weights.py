@@ -4,7 +4,7 @@ from pathlib import Path
 import torch
 
 from ..cartoon.words import tokenizer_files
-from ..checkpoint import write_single
+from ..checkpoints.checkpoint import write_single
 from ..text import Text
 from ..unet import UNet
 from ..vae import VAE

@@ -23,12 +23,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from ..checkpoint import Checkpoint, write_single
+from ..checkpoints.checkpoint import Checkpoint, write_single
 from ..ddim import ABAR, STEPS, add_noise
 from ..errors import InputError
-from ..hub import find
+from ..checkpoints.hub import find
 from ..text import Text, TextConfig
-from ..tokenizer import make_tokenizer
+from ..checkpoints.tokenizer import make_tokenizer
 from ..unet import UNet, UNetConfig
 from ..vae import VAE
 from .muon import Muon

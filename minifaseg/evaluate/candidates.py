@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
-from ..foreign import one_line
+from ..checkpoints.foreign import one_line
 from ..model import pick_device
 from ..origin import transformers_digest
 

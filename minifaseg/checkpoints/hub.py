@@ -4,13 +4,13 @@ import os
 import re
 from pathlib import Path
 
-from .errors import InputError
+from ..errors import InputError
 
 REPO = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 REVISION = "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
 SAME = ("runwayml/stable-diffusion-v1-5", "benjamin-paine/stable-diffusion-v1-5",
         "botp/stable-diffusion-v1-5")          # its first home, gone since 2024, and known copies
-CARTOON = Path(__file__).parent / "cartoon" / "cartoon.safetensors"
+CARTOON = Path(__file__).parents[1] / "cartoon" / "cartoon.safetensors"
 FOLDER = {"unet": "unet/diffusion_pytorch_model", "vae": "vae/diffusion_pytorch_model",
           "text": "text_encoder/model"}
 VARIANTS = ("", "fp32", "fp16", "bf16", "ema", "non_ema")         # which file of a part, best first

@@ -6,7 +6,7 @@ import struct
 
 from safetensors import SafetensorError, safe_open
 
-from .errors import InputError
+from ..errors import InputError
 
 PICKLE = re.compile(rb"PK\x03\x04|\x80[\x02-\x05]|[}\]]q\0|\([dl]p\d+\n|c[\w.]+\n\w+\n")        # torch.save's archive; protocols 2 to 5, 1, 0
 FIRST_FEW = 4

@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 
 from . import names
 from .checkpoint import Checkpoint, write_single
-from .errors import InputError
+from ..errors import InputError
 from .examine import NETWORK, examine
 from .foreign import one_line
 from .hub import FOLDER, TOKENIZER_FILES, find, has_tokenizer
-from .text import TextConfig
+from ..text import TextConfig
 from .tokenizer import read_tokenizer, tokenizer_texts
 
 UNSEEN = ("heads", "groups", "scaling")        # what tensor shapes cannot tell

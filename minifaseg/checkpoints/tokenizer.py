@@ -4,7 +4,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from .errors import InputError
+from ..errors import InputError
 from .foreign import read_text
 from .hub import TOKENIZER_FILES, has_tokenizer
 

@@ -10,7 +10,7 @@ from threading import Semaphore, Thread
 from PIL import Image
 
 from . import libtiff
-from .errors import InputError, shown
+from ..errors import InputError, shown
 from .pixels import to_rgb
 from .refusals import readable, refusal
 

@@ -13,16 +13,16 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from . import names
-from .errors import InputError
+from ..errors import InputError
 from .foreign import explain_no_file, few, one_line, recognise, short
 from .hub import cached_tokenizer, has_tokenizer
 from .layouts import open_layout
 from .names import PREFIX
-from .text import Text, TextConfig
+from ..text import Text, TextConfig
 from .tokenizer import read_tokenizer, tokenizer_texts, unpack_tokenizer
-from .unet import UNet, UNetConfig
-from .vae import VAE, VAEConfig
-from .writing import replacing
+from ..unet import UNet, UNetConfig
+from ..vae import VAE, VAEConfig
+from ..writing import replacing
 
 DECODER = ("decoder.", "post_quant_conv.")
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}         # what a tensor may be, in safetensors' words

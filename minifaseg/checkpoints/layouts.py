@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import names
-from .errors import InputError
+from ..errors import InputError
 from .foreign import (ALONE, check_prediction, check_scheduler, check_yaml, explain_missing, few,
                       open_file, read_json, recognise, short)
 from .hub import FOLDER, best_variant, weight_files

@@ -8,9 +8,9 @@ import torch
 from . import names
 from .checkpoint import DECODER, DTYPES
 from .foreign import one_line
-from .text import Text, TextConfig
-from .unet import UNet, UNetConfig
-from .vae import VAE, VAEConfig
+from ..text import Text, TextConfig
+from ..unet import UNet, UNetConfig
+from ..vae import VAE, VAEConfig
 
 NETWORK = {"unet": (UNetConfig, UNet), "vae": (VAEConfig, lambda c: VAE(c, decoder=True)),
            "text": (TextConfig, lambda c: Text(c).build())}

@@ -6,7 +6,7 @@ from PIL import Image
 from PIL.Image import Transpose
 
 from . import libtiff
-from .errors import InputError
+from ..errors import InputError
 
 # Without a handler, Python prints what Pillow logs of bad files.
 logging.getLogger("PIL").addHandler(logging.NullHandler())

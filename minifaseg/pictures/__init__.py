@@ -1,0 +1,1 @@
+"""Files of pictures: which ones are some, and upright RGB made of them."""
