@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .painter import paint, wild
+from .painter import paint
+from .wild import wild
 from .words import CLASSES, describe, phrases, units
 
 PLAIN = 0.5                                # share of scenes like those that are scored
