@@ -18,6 +18,7 @@ import os
 import stat
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
@@ -114,9 +115,9 @@ class Origins:
 
     def __init__(self, model, *parts):
         """parts: plain values, such as class names and options."""
-        from .pictures.opening import ahead
         self.parts, self.contents, self.run = parts, {}, None
-        self.weights = ahead(weights_digest, [model], 1)
+        # Not a daemon: one that still works in torch when the process ends would abort it.
+        self.weights = ThreadPoolExecutor(1).submit(weights_digest, model)
 
     def look(self, path) -> None:
         """Notes a picture's content. To be called before it is decoded: should it change in
@@ -131,10 +132,7 @@ class Origins:
 
     def made_of(self, *content) -> str:
         if self.run is None:
-            _, weights = next(self.weights)
-            if isinstance(weights, Exception):
-                raise weights
-            self.run = digest(code_digest(), weights, *self.parts)
+            self.run = digest(code_digest(), self.weights.result(), *self.parts)
         return digest(self.run, *content)
 
 

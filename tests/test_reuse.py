@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -432,3 +433,32 @@ def test_a_label_that_is_put_back_finds_its_old_line(capsys):
         Path("out/table.json").read_bytes() == first
         and "3 of 3 pictures were done before" in capsys.readouterr().err
     )
+
+
+SLOWLY_HASHED = """
+import sys, time
+import torch
+from minifaseg import origin
+from minifaseg.__main__ import main
+
+digest = origin.weights_digest
+
+def slow(model):
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        torch.randn(64, 64) @ torch.randn(64, 64)
+    return digest(model)
+
+origin.weights_digest = slow
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_run_that_ends_before_its_weights_are_hashed(tmp_path):
+    """No picture to write, so nobody waits for the digest: the process still ends in order."""
+    (tmp_path / "x.png").write_text("no picture")
+    command = [sys.executable, "-c", SLOWLY_HASHED, "x.png", "cat", "--weights", "w.safetensors"]
+    root = str(Path(minifaseg.__file__).parents[1])
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": root}, text=True,
+                          capture_output=True)
+    assert done.returncode == 1 and "terminate" not in done.stderr, done.stderr
