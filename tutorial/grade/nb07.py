@@ -96,7 +96,7 @@ def check_7_2(student):
     close(got.double(), want(x, maps, weights, 1, (3, 4)), "a class whose map is constant should score 0 and leave the others alone", 1e-4)
 
 
-SCENES = range(6151, 6159)      # picked: loudness helps little there, 0.05; comparing words gains 0.11
+SCENES = range(6151, 6159)      # picked: loudness gains only 0.05 there, comparing words 0.11
 OVER_ONES, OVER_LOUDEST = 0.06, 0.015
 
 
