@@ -96,8 +96,8 @@ def check_7_2(student):
     close(got.double(), want(x, maps, weights, 1, (3, 4)), "a class whose map is constant should score 0 and leave the others alone", 1e-4)
 
 
-SCENES = range(6037, 6045)                    # picked: absent names do much harm there; comparing words gains 0.15, loudness 0.12
-OVER_ONES, OVER_LOUDEST = 0.08, 0.015
+SCENES = range(6151, 6159)      # picked: loudness gains only 0.05 there, comparing words 0.11
+OVER_ONES, OVER_LOUDEST = 0.06, 0.015
 
 
 @cache
