@@ -17,7 +17,8 @@ from minifaseg.checkpoints.convert import convert
 from minifaseg.errors import InputError, shown
 from minifaseg.checkpoints.examine import NETWORK, examine
 from minifaseg.checkpoints.foreign import few, one_line, open_file
-from minifaseg.checkpoints.hub import REPO, REVISION, TOKENIZER_FILES, cached_folder, find, hub_files
+from minifaseg.checkpoints.hub import (REPO, REVISION, TOKENIZER_FILES, cached_folder, find,
+                                       hub_files)
 from minifaseg.checkpoints.names import PREFIX, WRAPPERS
 
 LICENCE = "CreativeML Open RAIL-M (has use restrictions): https://huggingface.co/spaces/CompVis/stable-diffusion-license"

@@ -54,7 +54,7 @@ def parser():
     p.add_argument("-o", "--output", metavar="PATH", help="mask file (.png) of one picture, or a folder; - = standard output")
     p.add_argument("--scores", action="store_true", help="also write x_scores.npz: scores (K, H, W) float32 and classes")
     p.add_argument("--gray", action="store_true",
-                   help="masks as plain 8-bit grey PNG, for readers that turn a palette into colours")
+                   help="masks as plain 8-bit grey PNG, for readers that see a palette's colours")
     p.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
     p.add_argument("--force", action="store_true", help="overwrite files that exist")
     p.add_argument("--resume", action="store_true",

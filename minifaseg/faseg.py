@@ -43,7 +43,7 @@ class FASeg:
         ts = ddim.ladder(self.timestep, 0 if self.noise else self.steps)
         prompt = prompts.image_prompt(model.text, classes, caption)
         lookup = prompts.class_prompts(model.text, classes, self.alone) if self.dual else prompt
-        if None in lookup.spans:                                                    # P cannot hold all
+        if None in lookup.spans:                                                # P cannot hold all
             lookup = prompts.image_prompts(model.text, classes, caption)
 
         x = torch.cat([ttf.views(model.pixels(image), self.flip) for image in images])          # (B, 3, H, W)

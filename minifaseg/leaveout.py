@@ -51,8 +51,10 @@ class LeaveOut(FASeg):
         captured = super().captures(model, images, names, caption)
         weighed = []
         for seen, image in zip(captured, images):
-            rise = torch.cat([self.rise(model, image, states) for states in asked])         # (K, h, w)
-            weighed.append(Weighed(seen.record, seen.layers, seen.size, names, seen.lookup, rise=rise))
+            rises = [self.rise(model, image, states) for states in asked]
+            rise = torch.cat(rises)                                             # (K, h, w)
+            weighed.append(Weighed(seen.record, seen.layers, seen.size, names, seen.lookup,
+                                   rise=rise))
         return weighed
 
     def asked(self, text, names, caption) -> Tensor:

@@ -55,7 +55,8 @@ def check_name(name):
 
 
 def make_method(name="faseg", model=None, /, **numbers):
-    """A method with its numbers: its own defaults, then what the model's file recommends, then `numbers` (None = not given)."""
+    """A method with its numbers: its own defaults, then what the model's file recommends, then
+    `numbers` (None = not given)."""
     check_name(name)
     module, cls = METHODS[name]
     cls = getattr(import_module(module), cls)

@@ -70,12 +70,13 @@ def find_spans(ids: list[int], names: list[list[int]]) -> list[list[int] | None]
 
 
 def lay_out(text, names, between=", ", before="", after=""):
-    """A prompt "before name between name ... after": its pieces, and the token indices of each name.
+    """A prompt "before name between name ... after": its pieces, and the token indices of each
+    name, None for one that is cut off.
 
-    The pieces are the tokenizer's own of the whole text; None for a name that is cut off. A name has
-    the pieces that hold its letters, counted from the prompt's first letter on. A search for its own
-    pieces would fail where CLIP takes punctuation in one run, whatever it belongs to: "C++" is c|++,
-    but "C++, dog" is c|+|+,|dog. And for a class "photograph" it would find the template's word.
+    The pieces are the tokenizer's own of the whole text. A name has the pieces that hold its
+    letters, counted from the prompt's first letter on. A search for its own pieces would fail where
+    CLIP takes punctuation in one run, whatever it belongs to: "C++" is c|++, but "C++, dog" is
+    c|+|+,|dog. And for a class "photograph" it would find the template's word.
     """
     pieces = text.pieces(before + between.join(names) + after)
     ends = list(accumulate(letters(text, pieces)))                          # the letters up to each
@@ -85,7 +86,7 @@ def lay_out(text, names, between=", ", before="", after=""):
         first = sum(letters(text, text.pieces(said)))
         last = max(first + 1, sum(letters(text, text.pieces(said + name))))
         span = [i for i in range(len(pieces)) if starts[i] < last and ends[i] > first]
-        if span[-1] >= text.config.tokens - 2:                              # cut off, as is the rest
+        if span[-1] >= text.config.tokens - 2:                          # cut off, as is the rest
             break
         spans.append([1 + i for i in span])                                 # 1: the start token
         said += name + between
@@ -181,8 +182,9 @@ def class_prompts(text, classes: tuple[str, ...], alone=False, between=",") -> L
 
 
 def image_prompt(text, classes: tuple[str, ...], caption: str | None = None, between=",") -> Lookup:
-    """P, and where the names stand in it (needed only to look them up in P itself, the single-prompt
-    ablation): in the caption if it says them, else in the list, None where that is cut off before.
+    """P, and where the names stand in it (needed only to look them up in P itself, the
+    single-prompt ablation): in the caption if it says them, else in the list, None where that is
+    cut off before.
 
     What does not fit into T tokens is cut off, with a warning if it is the caption's fault.
     """

@@ -27,9 +27,9 @@ FIRST_SEED = 20_000_000                    # far from the scenes that are scored
 class Captions(NamedTuple):
     """Captions as numbers.
 
-    ids (B, T): of the whole prompt; phrase (B, T): the phrase that each token belongs to, as its place
-    in `phrases()`, -1 for start and padding; place (B, T): which token of its phrase it is, from 1
-    on; for start and padding its place in the prompt.
+    ids (B, T): of the whole prompt; phrase (B, T): the phrase that each token belongs to, as its
+    place in `phrases()`, -1 for start and padding; place (B, T): which token of its phrase it is,
+    from 1 on; for start and padding its place in the prompt.
     """
     ids: Tensor
     phrase: Tensor

@@ -14,8 +14,8 @@ SIZE = 128                     # pixels of a training scene
 VAE_SIZES = VAEConfig(widths=(24, 48, 64), blocks=1, groups=8, scaling=1.0)
 
 # Deviation of the latents. SD's is 1, for photographs on 64 x 64 cells. Flat colours on 32 x 32
-# cells of that size show through the noise up to t = 980, and a network that can see what there is has no
-# use for the words; at a quarter, words decide from t = 600 on.
+# cells of that size show through the noise up to t = 980, and a network that can see what there is
+# has no use for the words; at a quarter, words decide from t = 600 on.
 SPREAD = 0.25
 
 
@@ -41,7 +41,7 @@ def pixels(image):
 def train_vae(run, steps, device, scenes=1500, seed=0, crop=48, batch=16, lr=2e-3, kl=1e-3):
     """L1 reconstruction of crops plus a light pull of the posterior towards N(0, 1).
 
-    Ends by measuring the latents' scale. Returns {"vae": weights, "scaling": factor of the latents}.
+    Ends by measuring the latents' scale. Returns {"vae": weights, "scaling": the latents' factor}.
     """
     vae = VAE(VAE_SIZES).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.0)

@@ -1,4 +1,4 @@
-"""Wild scenes: near and far, crowded, in colours and patterns of their own. Trained on, never scored.
+"""Wild scenes: near and far, crowded, in colours and patterns of their own; never scored.
 
 What a thing looks like is then not known from its name, and only the rest of that thing tells it.
 """
@@ -32,7 +32,7 @@ def wild(rng):
 
 
 def pattern(size, rng):
-    """(2 size, 2 size) factors from 0.65 to 1: stripes or spots of a direction and width by chance."""
+    """(2 size, 2 size) factors from 0.65 to 1: stripes or spots, turned and wide by chance."""
     turn, waves, phase = rng.uniform(0, np.pi), rng.uniform(8, 26), rng.uniform(0, 6.3)
     axis = np.linspace(0, 2 * np.pi, 2 * size, dtype=np.float32)
     along = np.cos(turn) * axis[None, :] + np.sin(turn) * axis[:, None]

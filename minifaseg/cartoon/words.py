@@ -61,10 +61,12 @@ def units(caption):
 
 
 def phrases():
-    """Every phrase that a caption can be made of: nouns with a colour and an article or without, and what joins them."""
+    """Every phrase that a caption can be made of: nouns, with a colour and an article or without,
+    and what joins them."""
     nouns = [*CLASSES, *(word for words in SYNONYMS.values() for word in words)]
     coloured = [f"{colour} {noun}".strip() for noun in nouns for colour in ("", *COLOURS)]
-    told = [f"{article} {phrase}".strip() for phrase in coloured for article in ("", "a", "an", "the")]
+    articles = ("", "a", "an", "the")
+    told = [f"{article} {phrase}".strip() for phrase in coloured for article in articles]
     joints = [",", "and", "with", "near", "behind", "in front of", "on", "under", "by"]
     return [*told, *joints, "a picture of", "a photo of"]
 

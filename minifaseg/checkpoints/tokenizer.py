@@ -25,11 +25,14 @@ def read_tokenizer(folder, name=None):
         logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
         try:
             tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
-            tokenizer("a", add_special_tokens=False, verbose=False)         # some damage shows only when it works
+            # some damage shows only when it works
+            tokenizer("a", add_special_tokens=False, verbose=False)
         except BaseException as e:
             if not is_damage(e):
                 raise
-            raise InputError(f"{name}: its tokenizer is damaged ({' '.join(str(e).split())[:200]}); download it again") from None
+            told = " ".join(str(e).split())[:200]
+            raise InputError(f"{name}: its tokenizer is damaged ({told}); "
+                             "download it again") from None
     if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
         raise InputError(f"{name}: its tokenizer has no start or no end token, as CLIP's has; "
                          "download it again")

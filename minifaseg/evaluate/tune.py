@@ -21,7 +21,8 @@ from .rows import Row, span, split
 
 BUDGET = 24                                              # candidates a method may try, each with its own best threshold
 THRESHOLDS = np.arange(0.1, 0.91, 0.05).round(2)
-CROSS = [(0, 0, .6, .4), (0, .1, .5, .4), (0, .5, .5, 0), (0, .2, .8, 0), (0, 0, .8, .2), (0, .1, .7, .2), (0, .7, .3, 0), (.15, .7, .15, 0), (.3, .5, .1, .1)]
+CROSS = [(0, 0, .6, .4), (0, .1, .5, .4), (0, .5, .5, 0), (0, .2, .8, 0), (0, 0, .8, .2),
+         (0, .1, .7, .2), (0, .7, .3, 0), (.15, .7, .15, 0), (.3, .5, .1, .1)]
 TIMES = [5, 20, 50, 100]
 
 # Per method: where the search starts on the cartoon model, whose words live one level finer than SD 1.5's and whose latents are

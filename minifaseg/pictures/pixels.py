@@ -47,7 +47,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def opaque(image: Image.Image) -> Image.Image:
-    """RGB of a picture in any mode, on white; strip by strip, so that copies on the way are small."""
+    """RGB of a picture in any mode, on white; strip by strip, so that all copies are small."""
     page = Image.new("RGB", image.size)
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):

@@ -49,7 +49,8 @@ class DiffSegmenter:
 
     def prompts(self, text, classes, caption=None) -> Lookup:
         """A prompt per class, its name re-weighted: z' = z_empty + 1.21 (z - z_empty). A continuation that begins with the prompt
-        itself, as BLIP's does, is not said twice. It is cut off behind T tokens; the name must fit."""
+        itself, as BLIP's does, is not said twice. It is cut off behind T tokens; the name must
+        fit."""
         states, spans, empty = [], [], text([""])[0]
         before, after = template_halves(self.template)
         for g, name in enumerate(classes):
