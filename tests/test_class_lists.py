@@ -3,6 +3,7 @@ import warnings
 
 import pytest
 import torch
+import transformers
 
 import minifaseg
 from conftest import skip_text_in_float64
@@ -48,7 +49,13 @@ def authority_tokenizer(clip_vocabulary):
 
 
 def released(tokenizer, prompt):
-    """Token ids (T,) as a release's pipeline makes them, and the letters of each token."""
+    """Token ids (T,) as a release's pipeline makes them, and the letters of each token.
+
+    transformers 4 has two tokenizers, and pipelines took the one in Python, which cleans some signs
+    away and tells no letters.
+    """
+    if transformers.__version__.startswith("4.") and not prompt.isascii():
+        pytest.skip("transformers 4 tokenizes such signs in two ways")
     row = tokenizer(prompt, padding="max_length", max_length=77, truncation=True,
                     return_offsets_mapping=True)
     return torch.tensor(row["input_ids"]), row["offset_mapping"]
