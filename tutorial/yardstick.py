@@ -1,7 +1,7 @@
 """What does a net of the cartoon model's size reach when it is told? The same UNet without words,
 trained on the painter's labels.
 
-    python tutorial/yardstick.py --pictures 200000
+    python tutorial/yardstick.py --pictures 20000
 
 FA-Seg reads masks off a network that never saw one. This one sees nothing else: clean latents in, a
 class for every cell out. Nothing of it is kept but one number, on the same held-out scenes; classes
@@ -93,7 +93,7 @@ def score(unet, vae, seeds, device):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--pictures", type=int, default=200_000)
+    p.add_argument("--pictures", type=int, default=20_000)
     p.add_argument("--chunks", type=int, default=1, help=f"of {CHUNK} pictures in a batch")
     p.add_argument("--painters", type=int, default=1)
     p.add_argument("--seeds", type=span, default=range(1000, 1200), metavar="FIRST:LAST",
