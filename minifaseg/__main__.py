@@ -21,15 +21,15 @@ import minifaseg
 
 from .arguments import same, sort_out
 from .errors import InputError, UsageError, WeightsError, shown
-from .pictures.formats import SUFFIXES
 from .methods import parse_method
 from .origin import Origins, write_sealed
+from .pictures.formats import SUFFIXES
 from .resume import made_from, options, unfinished
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130                             # exit codes
 
 HELP = """Pictures first, then class names. A picture is a file, a folder, a pattern ("photos/*.jpg") or - for standard input.
-Later arguments that exist or end like a picture file are pictures too, all others are class names. Several names fit into
+Later arguments that exist or read like a path are pictures too, all others are class names. Several names fit into
 one argument: "hot dog, teddy bear". Where a folder is called cat, write "cat " for the class.
 
 x.jpg becomes x_mask.png (pixel = place of the class in your list, 0 = background; the colours are only a palette) and

@@ -19,7 +19,7 @@ from minifaseg.cartoon.muon import Muon
 from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.stream import CHUNK, start_painters
 from minifaseg.cartoon.train import TEXT_SIZES, UNET_SIZES, Predict, half_is_faster, rate
-from minifaseg.cartoon.train_vae import SIZE
+from minifaseg.cartoon.train_vae import SIZE, pixels
 from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.datasets import open_dataset
 from minifaseg.evaluate.metrics import confusion, summary
@@ -35,9 +35,8 @@ def scene(seed):
 
 
 def latents(vae, pictures, device):
-    x = torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.no_grad():
-        return vae.encode(x).contiguous(memory_format=torch.channels_last)
+        return vae.encode(pixels(pictures, device)).contiguous(memory_format=torch.channels_last)
 
 
 def upsample(logits):
@@ -82,7 +81,7 @@ def score(unet, vae, seeds, device):
     silence = torch.zeros(1, TEXT_SIZES.tokens, TEXT_SIZES.width, device=device)
     for id in dataset.ids:
         image, truth = dataset.read(id)
-        z = latents(vae, np.asarray(image)[None], device)
+        z = latents(vae, np.array(image)[None], device)
         logits = upsample(unet(z, 0, silence))[0].cpu().numpy()             # (C, H, W)
         alone += confusion(truth, logits.argmax(0).astype(np.uint8), n)
         absent = [c for c in range(1, n) if c not in truth]

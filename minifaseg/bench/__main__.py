@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 
 from ..errors import InputError
-from ..writing import write
 from ..model import load
 from ..origin import code_digest, digest, weights_digest
+from ..writing import write
 from . import report
 from .experiments import EXPERIMENTS, Setting
 from .random_weights import random_sd15

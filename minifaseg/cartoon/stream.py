@@ -1,7 +1,8 @@
 """Scenes to train on, painted by processes of their own, ahead of the training.
 
-    scenes = Scenes(vae, device, painters=1)
-    z0, captions = scenes.draw(16, rng)        # latents (16, 4, 32, 32), captions as phrases
+    scenes = Scenes(vae, device, 128, speller, painters=1)
+    scenes.refill(16)                          # now and then
+    z0, captions = scenes.draw(16)             # latents (16, 4, 32, 32), captions as numbers
 
 A scene is encoded once, plain and mirrored, and kept with several captions; painting goes on while
 the networks learn, so that few scenes are seen twice.
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .painter import paint
+from .train_vae import pixels
 from .wild import wild
 from .words import CLASSES, describe, phrases, units
 
@@ -141,7 +143,7 @@ class Scenes:
     @torch.no_grad()
     def add(self, pictures: np.ndarray, captions: np.ndarray) -> None:
         """pictures (n, H, W, 3) uint8, captions (n, 3, CAPTIONS, T) int16."""
-        x = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        x = pixels(pictures, self.device)
         with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
             z = self.vae.encode(torch.cat([x, x.flip(-1)])).float()
         z = z.unflatten(0, (2, -1)).transpose(0, 1)         # (n, plain and mirrored, 4, h, w)

@@ -138,12 +138,12 @@ class Predict(torch.nn.Module):
         return torch.cuda.make_graphed_callables(self, (z, t, states.requires_grad_(text_learns)))
 
 
-def noised(z0):
+def noised(z0, abar):
     """(z_t, t, eps) of clean latents (B, 4, h, w): four in five at t = 200 to 999, where words are
     needed to see, the others below."""
     t = torch.randint(STEPS, (len(z0),), device=z0.device)
     t = torch.where(torch.rand(t.shape, device=z0.device) < 0.8, 200 + t * 800 // 1000, t // 5)
-    a = ABAR.to(z0.device)[t][:, None, None, None]
+    a = abar[t][:, None, None, None]
     eps = torch.randn_like(z0)
     return a.sqrt() * z0 + (1 - a).sqrt() * eps, t, eps
 
@@ -175,12 +175,14 @@ def train_unet(run, scenes, start, vae_state, device, steps, minutes=float("inf"
     predict = Predict(nets["unet"], half)
     if device.startswith("cuda"):
         predict = predict.graphed(batch, device, text_learns=True)
-    weight, table = (1 / ABAR).clamp(max=20).to(device), speller().table().to(device)
+    abar, table = ABAR.to(device), speller().table().to(device)
+    weight = (1 / abar).clamp(max=20)
+    averages, parameters = list(mean_nets.parameters()), list(nets.parameters())
     begin, step, share, bad_steps, mean_loss = time.time(), 0, 0.0, 0, None
     while share < 1:
         scenes.refill(batch)
         z0, captions = scenes.draw(batch)
-        z, t, eps = noised(z0.contiguous(memory_format=torch.channels_last))
+        z, t, eps = noised(z0.contiguous(memory_format=torch.channels_last), abar)
         states = states_one_by_one(text, table, captions)
         error = predict(z, t, states) - eps                         # (B, 4, h, w)
         apart = (text.states(captions.ids) - states.detach()).square().mean()
@@ -188,16 +190,15 @@ def train_unet(run, scenes, start, vae_state, device, steps, minutes=float("inf"
         optimizer.zero_grad()
         loss.backward()
 
-        norm = torch.nn.utils.clip_grad_norm_(nets.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         bad_steps = bad_steps + ~norm.isfinite()
-        for p in nets.parameters():                                 # one of them must not end a run
+        for p in parameters:                                        # one of them must not end a run
             p.grad.nan_to_num_(0.0, 0.0, 0.0)
         optimizer.step(rate(lr, share) * min(1, (step + 1) / 50))
         step += 1
         share = max(step / steps, (time.time() - begin) / 60 / minutes)
         decay = min(0.998, step / (step + 40))
-        pairs = list(mean_nets.parameters()), list(nets.parameters())
-        torch._foreach_lerp_(*pairs, 1 - decay)
+        torch._foreach_lerp_(averages, parameters, 1 - decay)
 
         now = error.detach().square().mean().nan_to_num()
         mean_loss = now if mean_loss is None else mean_loss + 0.01 * (now - mean_loss)

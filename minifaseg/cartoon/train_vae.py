@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..vae import VAE, VAEConfig
+from ..writing import replacing
 from .painter import paint
 
 SIZE = 128                     # pixels of a training scene
@@ -27,15 +28,14 @@ def say(run, text):
 
 
 def save(state, path):
-    """Write beside, then rename: a killed run never leaves half a checkpoint."""
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+    with replacing(path) as temporary:                   # a killed run leaves no half a checkpoint
+        torch.save(state, temporary)
 
 
-def pixels(image):
-    """PIL picture -> (3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
+def pixels(pictures, device="cpu"):
+    """(n, H, W, 3) uint8 -> (n, 3, H, W) in [-1, 1] on the device."""
+    x = torch.from_numpy(pictures).to(device)
+    return x.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def train_vae(run, steps, device, scenes=1500, seed=0, crop=48, batch=16, lr=2e-3, kl=1e-3):
@@ -53,7 +53,8 @@ def train_vae(run, steps, device, scenes=1500, seed=0, crop=48, batch=16, lr=2e-
             return state
         optimizer.load_state_dict(state["optimizer"])
         done = state["steps"]
-    pictures = torch.stack([pixels(paint(10_000_000 + i, SIZE).image) for i in range(scenes)])
+    painted = [paint(10_000_000 + i, SIZE).image for i in range(scenes)]
+    pictures = pixels(np.stack([np.array(image) for image in painted]))
     rng, begin, mean_loss = np.random.default_rng([seed, done]), time.time(), 0.0
     for step in range(done, steps):
         for group in optimizer.param_groups:

@@ -3,14 +3,11 @@
     python -m minifaseg.evaluate.probe runs/cartoon/cartoon.safetensors
 """
 import argparse
-from dataclasses import replace
 
 import minifaseg
 
-from .metrics import summary
 from .rows import Row, span
-from .run import evaluate
-from .tune import at_threshold, best_threshold, tuning_scenes
+from .tune import at_every_threshold, tuning_scenes
 
 HOW = {"timestep": 10, "steps": 0, "noise": True, "sample": False, "cross": (0, .1, .7, .2),
        "levels": (0, 0, .7, .3), "tau": 1}
@@ -32,12 +29,11 @@ def probe(model, seeds=range(5000, 5024)):
     seen, found = {}, {}
     for name, numbers in rows.items():
         row = Row(name, "faseg", minifaseg.make_method("faseg", **HOW | numbers))
-        found[name], threshold = best_threshold(row, dataset, model, candidates, seen)
+        told = at_every_threshold(row, dataset, model, candidates, seen)
+        best = max((summary for summary, _ in told), key=lambda summary: summary["miou"])
+        found[name] = best["miou"]
         if name == "faseg":
-            row = replace(row, how=at_threshold(row.how, threshold))
-            totals, _ = evaluate([row], dataset, model, candidates, progress=False)
-            told = summary(totals[name], dataset)
-            found["things"], classes = told["things"], told["per_class"]
+            found["things"], classes = best["things"], best["per_class"]
     return found, classes
 
 

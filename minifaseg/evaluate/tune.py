@@ -45,8 +45,11 @@ GRIDS = {
 }
 
 
-def best_threshold(row, dataset, model, candidates, seen):
-    """(mIoU, threshold) of the best threshold for a row's numbers. seen: {look: [(scene's truth, captured)]}, filled as needed."""
+def at_every_threshold(row, dataset, model, candidates, seen):
+    """[(summary, threshold)] of a row's numbers at each threshold of the grid.
+
+    seen: {look: [(scene's truth, captured)]}, filled as needed.
+    """
     if row.look not in seen:
         seen[row.look] = []
         for id in dataset.ids:
@@ -60,7 +63,12 @@ def best_threshold(row, dataset, model, candidates, seen):
         best, k = (a.cpu().numpy() for a in upsample(row.how.scores(captured), captured.size).max(0))
         for i, threshold in enumerate(grid):
             totals[i] += confusion(truth, own[np.where(best >= threshold, k + 1, 0)], n)
-    return max((summary(m, dataset)["miou"], float(t)) for m, t in zip(totals, grid))
+    return [(summary(m, dataset), float(t)) for m, t in zip(totals, grid)]
+
+
+def best_threshold(*args):
+    """(mIoU, threshold) of the best threshold; arguments as above."""
+    return max((found["miou"], threshold) for found, threshold in at_every_threshold(*args))
 
 
 def at_threshold(how, threshold):

@@ -7,6 +7,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError, features
 from .formats import FORMATS, HEAD, format_of, other_kind
 from .pixels import BITS, COMPRESSION, SAMPLE_FORMAT
 
+
 def readable() -> list[str]:
     """Those of FORMATS that this Pillow decodes: an older one, or one built without a library,
     lacks some."""
