@@ -82,6 +82,19 @@ def walk(layers: list[QK], x: Tensor) -> Tensor:
     return y
 
 
+def inner_layers(paths) -> list[str]:
+    """Of one level's layers, in the order in which they run: the last one on the way down and all
+    on the way up but the last. At SD 1.5's finest level input_blocks.2, output_blocks.9 and 10.
+
+    These see the picture with everything that coarser levels know of it, or just before that; the
+    first ones on the way down are still near the pixels, the last one on the way up is near the
+    noise again. A level of the middle block alone (8 x 8) has no other choice: it stays.
+    """
+    down = [path for path in paths if path.startswith("input_blocks.")]
+    up = [path for path in paths if path.startswith("output_blocks.")]
+    return [*down[-1:], *up[:-1]] or list(paths)
+
+
 @dataclass
 class Captured:
     """The attention of one picture (and its mirror image): slow to get, quick to use again, with other classes or numbers.
