@@ -55,7 +55,7 @@ def upsampled(maps: Tensor, size: tuple[int, int], strip: slice, mode="bicubic")
 
 def minmax_at(maps: Tensor, size: tuple[int, int], mode: str, eps=0.0) -> Tensor:
     """Maps (K, h, w) so shifted and scaled that each runs from 0 to 1 over the pixels of a picture
-    of this size, once it is interpolated. A constant map becomes 0, not NaN.
+    of this size, once it is interpolated. One that is constant there becomes 0, not NaN.
 
     Interpolation is linear and keeps constants, so this is min-max behind it, made before it.
     """
@@ -66,8 +66,10 @@ def minmax_at(maps: Tensor, size: tuple[int, int], mode: str, eps=0.0) -> Tensor
             k = slice(first, first + len(up))
             low[k] = torch.minimum(low[k], up.amin((1, 2)))
             high[k] = torch.maximum(high[k], up.amax((1, 2)))
-    span = (high - low + eps).clamp_min(torch.finfo(torch.float32).tiny)
-    return (maps - low[:, None, None].to(maps)) / span[:, None, None].to(maps)
+    size_of_map = torch.maximum(maps.amax((1, 2)) - maps.amin((1, 2)), high.abs())
+    constant = high - low <= 1e-6 * size_of_map             # up to float32's rounding
+    scale = torch.where(constant, 0, 1 / (high - low + eps))
+    return (maps - low[:, None, None].to(maps)) * scale[:, None, None].to(maps)
 
 
 def label(maps: Tensor, size: tuple[int, int], threshold: float, certain: float | None = None,

