@@ -18,6 +18,7 @@ METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),          # name -> (module, it
            "invseg": ("minifaseg.rivals.invseg", "InvSeg"),
            "datasetdiffusion": ("minifaseg.rivals.datasetdiffusion", "DatasetDiffusion"),
            "diffseg": ("minifaseg.rivals.diffseg", "DiffSeg"),
+           "goca": ("minifaseg.rivals.goca", "GoCA"),
            "leaveout": ("minifaseg.leaveout", "LeaveOut")}
 UNSUPERVISED = ("diffseg", "iseg")                         # these also run without classes
 

@@ -17,7 +17,7 @@ METHODS = [("faseg", {}), ("faseg", {"dual": False}), ("faseg", {"alone": True})
            ("leaveout", {"times": (100,), "draws": 1}), ("iseg", {}),
            ("iseg", {"keys_only": True, "clusters": 4}), ("invseg", {"steps": 2}),
            ("datasetdiffusion", {"timesteps": (100,)}), ("diffseg", {}),
-           ("diffsegmenter", {"timesteps": (50,)})]
+           ("diffsegmenter", {"timesteps": (50,)}), ("goca", {})]
 every_method = pytest.mark.parametrize("method, numbers", METHODS, ids=lambda v: str(v)[:30])
 TOUCHING = ("C", "C+", "C++", "(sofa)", "mountain bike!", "a, b", "b", "b, a", "cat's",
             "photograph", "a photograph of", "and", "object", "background", ";", "...", "{}",
@@ -216,7 +216,7 @@ def test_parts_are_as_few_as_fit(model):
     assert start == 26
 
 
-@pytest.mark.parametrize("method", ["iseg", "diffsegmenter", "faseg:dual=False",
+@pytest.mark.parametrize("method", ["iseg", "diffsegmenter", "faseg:dual=False", "goca",
                                     "leaveout:times=(100,);draws=1"])
 def test_evaluate_takes_all_names_of_a_data_set(method, capsys):
     """All 26 of the cartoon world, whose prompt holds 46 tokens: no picture left out, no traceback."""
@@ -233,7 +233,8 @@ def test_evaluate_takes_all_names_of_a_data_set(method, capsys):
 @pytest.mark.parametrize("method, numbers, room", [
     ("faseg", {}, 75), ("faseg", {"dual": False}, 75), ("leaveout", {"times": (9,), "draws": 1}, 75),
     ("datasetdiffusion", {"timesteps": (9,)}, 75), ("diffseg", {}, 75), ("invseg", {"steps": 1}, 75),
-    ("diffsegmenter", {"timesteps": (9,)}, 75 - 3), ("iseg", {}, 75 - 8)])
+    ("diffsegmenter", {"timesteps": (9,)}, 75 - 3), ("iseg", {}, 75 - 8),
+    ("goca", {}, 75 - 2)])
 def test_a_name_may_fill_the_prompt_and_no_more(model, method, numbers, room):
     fill = " ".join(["dog"] * room)
     result = minifaseg.segment(noise(), ["cat", fill], model, method=method, **numbers)

@@ -21,7 +21,7 @@ from minifaseg.rivals.iseg import cluster, reduce_entropy
 
 CLASSES = ("hot dog", "dog", "surfboard")
 SIDES = (2, 4, 8, 16)                                                       # levels of a 128-pixel picture
-NAMES = ["diffsegmenter", "iseg", "invseg", "datasetdiffusion", "diffseg"]
+NAMES = ["diffsegmenter", "iseg", "invseg", "datasetdiffusion", "diffseg", "goca"]
 
 
 @pytest.fixture(scope="module")

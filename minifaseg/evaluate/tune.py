@@ -42,6 +42,9 @@ GRIDS = {
                          {"timesteps": [(5,), (10,), (20,), (50,), (100,)], "level": [2], "cross": [1, 3], "tau": [1, 2, 3]}),
     "diffseg": ({"timestep": 10, "noise": True, "cross": (0, 0, 1, 0)},
                 {"timestep": TIMES, "tau": [(x,) * 3 for x in (.3, .5, .7, .9, 1.5)], "levels": [(0, 0, .3, .7), (0, 0, 0, 1)], "noise": [False], "cross": CROSS}),
+    "goca": ({"timestep": 10, "sample": False, "normalise": True, "tau": 2, "blur": 1.1},
+             {"timestep": [5, 20, 50, 100, 200], "tau": [0, 1, 3, 4, 6],
+              "blur": [0.0, 0.5, 0.8, 1.6, 2.4], "normalise": [False], "first_channel": [True]}),
 }
 
 
