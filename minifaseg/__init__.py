@@ -17,23 +17,23 @@ from .methods import METHODS, UNSUPERVISED, make_method
 __version__ = "0.1.0"
 __all__ = ["METHODS", "InputError", "Result", "clean_classes", "label", "load", "make_method", "segment", "segment_many"]
 
-LABEL_NUMBERS = 8 << 20                                    # scores up-sampled at a time: 32 MiB
-
-
 @dataclass(frozen=True)
 class Result:
-    """labels: (H, W) uint8 at the picture's own size, 0 background, i = i-th class; classes: the K names; grid_scores: (K, h, w)
-    score maps on the model's finest grid; captured: the attention behind them, to be scored again (see attention.Captured)."""
+    """labels: (H, W) uint8 at the picture's own size, 0 background, i = i-th class; classes: the K
+    names; grid_scores: (K, h, w) score maps on the method's grid; captured: the attention behind
+    them, to be scored again (see attention.Captured); method: who scored, with all numbers."""
     labels: "numpy.ndarray"
     classes: tuple[str, ...]
     grid_scores: "torch.Tensor"
     captured: "minifaseg.attention.Captured"
+    method: object
 
     @cached_property
     def scores(self):
-        """(K, H, W) float32: the averaged score maps behind the labels. Made when first asked for: 4 K H W bytes."""
-        from .faseg import upsample
-        return upsample(self.grid_scores, self.captured.size).cpu().numpy()
+        """(K, H, W) float32: the score maps behind the labels. Made when first asked for: 4 K H W
+        bytes."""
+        from .labelling import pixel_scores
+        return pixel_scores(self.method, self.captured, self.grid_scores).cpu().numpy()
 
 
 def load(weights="auto", device="auto", dtype=None, compile=False):
@@ -76,17 +76,12 @@ def segment_many(images, classes, model, *, caption=None, method="faseg", thresh
 
 
 def _result(how, model, captured):
+    from .labelling import labels_of
     scores = finite_scores(how, model, captured)
     if len(scores) > 254:
         raise InputError(f"{len(scores)} segments; a mask holds at most 254. Let more of them merge, with a larger tau")
     names = captured.classes or tuple(f"segment {i + 1}" for i in range(len(scores)))
-    return Result(labels_of(how, captured, scores), names, scores, captured)
-
-
-def labels_of(how, captured, scores):
-    """`label` by a method's own numbers. Nameless segments have no background between them."""
-    threshold = how.threshold if captured.classes else 0.0
-    return label(scores, captured.size, threshold, getattr(how, "certain", None))
+    return Result(labels_of(how, captured, scores), names, scores, captured, how)
 
 
 def finite_scores(how, model, captured):
@@ -97,42 +92,11 @@ def finite_scores(how, model, captured):
     return scores
 
 
-def label(grid_scores, size, threshold, certain=None):
-    """Score maps -> the class of the highest score in every pixel of the picture.
-
-    grid_scores (K, h, w), size (W, H) -> labels (H, W) uint8. 0 where the highest score is below
-    the threshold; 255 where it is from there on, but not `certain` (Dataset Diffusion). Upright
-    strips are labelled one after the other, so that memory stays small whatever the picture and
-    the number of classes.
-    """
-    import numpy as np
-    width, height = size
-    flat = height <= grid_scores.shape[1]                  # a strip of it would save nothing
-    step = width if flat else max(1, LABEL_NUMBERS // height)
-    labels = np.empty((height, width), np.uint8)
-    for left in range(0, width, step):
-        strip = slice(left, min(left + step, width))
-        labels[:, strip] = _label_strip(grid_scores, size, strip, threshold, certain)
-    return labels
-
-
-def _label_strip(grid_scores, size, strip, threshold, certain):
-    """Some columns of `label`: (H, columns) uint8. Classes are up-sampled a few at a time."""
-    import torch
-    from .faseg import upsample_strip
-    shape, device = (size[1], strip.stop - strip.start), grid_scores.device
-    below = torch.nextafter(torch.tensor(float(threshold)), torch.tensor(-1.0))       # so that > means: at least the threshold
-    best = below.to(device).repeat(shape)                  # (H, columns)
-    labels = torch.zeros(shape, dtype=torch.uint8, device=device)
-    some = max(1, LABEL_NUMBERS // labels.numel())
-    for first in range(0, len(grid_scores), some):
-        scores = upsample_strip(grid_scores[first:first + some], size, strip)  # (some, H, columns)
-        for number, score in enumerate(scores, start=first + 1):
-            labels.masked_fill_(score > best, number)
-            torch.maximum(best, score, out=best)
-    if certain is not None:
-        labels[(labels > 0) & (best < certain)] = 255
-    return labels.cpu().numpy()
+def label(grid_scores, size, threshold, certain=None, mode="bicubic"):
+    """Score maps (K, h, w) -> the class of the highest score in every pixel of a picture of this
+    (width, height): (H, W) uint8; see labelling.label."""
+    from .labelling import label
+    return label(grid_scores, size, threshold, certain, mode)
 
 
 def _picture(image):

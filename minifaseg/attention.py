@@ -98,12 +98,14 @@ def inner_layers(paths) -> list[str]:
 class Captured:
     """The attention of one picture (and its mirror image): slow to get, quick to use again, with other classes or numbers.
 
-    record: QK of every layer by path; layers: the UNet's attention layers by path; size: (width, height) of the picture; classes:
-    the names that were asked for; lookup: where their tokens are (prompts.py).
+    record: QK of every layer by path; layers: the UNet's attention layers by path; size: (width,
+    height) of the picture; side: pixels of the square that the model saw it as; classes: the names
+    that were asked for; lookup: where their tokens are (prompts.py).
     """
     record: dict[str, QK]
     layers: dict[str, Attention]
     size: tuple[int, int]
+    side: int
     classes: tuple[str, ...]
     lookup: "Lookup"
     _maps: dict = field(default_factory=dict, repr=False)
@@ -130,11 +132,14 @@ class Captured:
             self._maps[grid] = mean_map(list(self.at(grid, "attn1").values()))
         return self._maps[grid]
 
-    def cross_map(self, grid, states: Tensor) -> Tensor:
-        """(B, G, N, T) cross-attention of a level to the tokens of G prompts, states (G, T, c), mean over its heads and layers.
+    def cross_map(self, grid, states: Tensor, paths=None) -> Tensor:
+        """(B, G, N, T) cross-attention of a level to the tokens of G prompts, states (G, T, c), mean
+        over its heads and layers, or over the layers at `paths`.
 
-        The prompts need not be the one that the picture was seen with: only their keys meet the recorded queries.
+        The prompts need not be the one that the picture was seen with: only their keys meet the
+        recorded queries.
         """
-        layers = [(qk.q, self.layers[path].keys(states)) for path, qk in self.at(grid, "attn2").items()]
+        seen = self.at(grid, "attn2")
+        layers = [(seen[path].q, self.layers[path].keys(states)) for path in paths or seen]
         return torch.stack([mean_map([QK(q, k[g:g + 1].expand(len(q), -1, -1, -1), grid) for q, k in layers])
                             for g in range(len(states))], dim=1)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -60,7 +59,7 @@ class FASeg:
         record = {}
         model.unet(z, self.timestep, text, record)
         layers, parts = model.unet.attention_layers(), [slice(i, i + V) for i in range(0, len(x), V)]
-        return [Captured({path: QK(q[part], k[part], grid) for path, (q, k, grid) in record.items()}, layers, image.size, classes, lookup)
+        return [Captured({path: QK(q[part], k[part], grid) for path, (q, k, grid) in record.items()}, layers, image.size, model.side, classes, lookup)
                 for part, image in zip(parts, images)]
 
     @torch.no_grad()
@@ -70,20 +69,6 @@ class FASeg:
         s = hard.refine(captured, x, self.levels, self.tau) if self.tau else hard.minmax(x)
         return ttf.merge(hard.as_image(s, captured.grids[-1]))
 
-
-def upsample(scores: Tensor, size: tuple[int, int]) -> Tensor:
-    """(K, h, w) -> (K, H, W) at a picture's own (width, height), bicubic."""
-    return F.interpolate(scores[None].float(), size=size[::-1], mode="bicubic", align_corners=False)[0]
-
-
-def upsample_strip(scores: Tensor, size: tuple[int, int], strip: slice) -> Tensor:
-    """Some columns of `upsample`, to the last bit: (K, h, w) -> (K, H, columns).
-
-    Bicubic interpolation works along rows first, then along columns. A pass that keeps its length
-    copies, so the two can be made one by one, and between them all but the strip is dropped.
-    """
-    width, height = size
-    if strip == slice(0, width):
-        return upsample(scores, size)
-    wide = upsample(scores, (width, scores.shape[1]))       # (K, h, W)
-    return upsample(wide[..., strip], (strip.stop - strip.start, height))
+    def ending(self, captured, scores: Tensor) -> tuple[Tensor, str]:
+        """Maps, and the interpolation that takes them to the picture's size, where the argmax is."""
+        return scores, "bicubic"

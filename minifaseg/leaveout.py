@@ -53,7 +53,7 @@ class LeaveOut(FASeg):
         for seen, image in zip(captured, images):
             rises = [self.rise(model, image, states) for states in asked]
             rise = torch.cat(rises)                                             # (K, h, w)
-            weighed.append(Weighed(seen.record, seen.layers, seen.size, names, seen.lookup,
+            weighed.append(Weighed(seen.record, seen.layers, seen.size, seen.side, names, seen.lookup,
                                    rise=rise))
         return weighed
 

@@ -24,7 +24,7 @@ from minifaseg.evaluate.probe import probe, report
 from minifaseg.evaluate.rows import make_rows
 from minifaseg.evaluate.run import evaluate
 from minifaseg.checkpoints.hub import CARTOON
-from minifaseg.faseg import upsample
+from minifaseg.labelling import upsample
 from minifaseg.leaveout import needed
 from minifaseg.prompts import class_prompts
 from minifaseg.text import Text

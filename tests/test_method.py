@@ -7,7 +7,7 @@ from PIL import Image
 from minifaseg.bench import naive
 from conftest import relative_error, skip_text_in_float64
 from minifaseg import InputError, ddim, hard, label, make_method, segment, ttf
-from minifaseg.faseg import upsample_strip
+from minifaseg.labelling import minmax_at, upsample, upsample_strip
 from minifaseg.methods import parse_method
 from minifaseg.attention import QK, mean_map, walk
 from minifaseg.model import load
@@ -282,10 +282,9 @@ def test_numbers_reach_the_method(model, picture):
         segment(picture, CLASSES, model, method="magic")
 
 
-def bicubic(scores, size):
+def plain_upsample(scores, size, mode="bicubic"):
     """PyTorch's own, of the whole picture at once."""
-    up = torch.nn.functional.interpolate(scores[None], size=size[::-1], mode="bicubic")
-    return up[0]
+    return torch.nn.functional.interpolate(scores[None], size=size[::-1], mode=mode)[0]
 
 
 # ordinary pictures, lower than the grid, one pixel, sides without a common factor
@@ -294,24 +293,50 @@ SIZES = [(500, 375), (333, 500), (641, 479), (20, 13), (701, 5), (3, 811), (1, 1
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("grid", [(64, 64), (32, 32), (7, 13)])
-def test_a_strip_of_the_upsampled_scores_has_the_same_bits(size, grid):
+@pytest.mark.parametrize("mode", ["bicubic", "bilinear", "nearest-exact"])
+def test_a_strip_of_the_upsampled_scores_has_the_same_bits(size, grid, mode):
     torch.manual_seed(0)
     scores, width = torch.randn(3, *grid) * 10, size[0]
-    whole = bicubic(scores, size)
+    whole = plain_upsample(scores, size, mode)
     for first in range(0, width, 89):
         strip = slice(first, min(first + 89, width))
-        assert torch.equal(upsample_strip(scores, size, strip), whole[..., strip])
+        ours = upsample_strip(scores, size, strip, mode)
+        if mode == "bilinear" and size[1] < 8:              # torch takes another kernel for very low pictures
+            assert torch.allclose(ours, whole[..., strip], atol=1e-5)
+        else:
+            assert torch.equal(ours, whole[..., strip])
+
+
+@pytest.mark.parametrize("numbers", [5000, 8 << 20])
+@pytest.mark.parametrize("size", SIZES)
+def test_minmax_of_the_picture_may_be_made_before_it_is_upsampled(monkeypatch, size, numbers):
+    """As DiffSegmenter and iSeg end: bilinear, then min-max over the picture's pixels."""
+    monkeypatch.setattr("minifaseg.labelling.STRIP_NUMBERS", numbers)
+    torch.manual_seed(0)
+    maps = torch.randn(7, 8, 8)
+    maps[3] = 0.25                                                          # constant: 0, not NaN
+    ours = upsample(minmax_at(maps, size, "bilinear", eps=1e-6), size, "bilinear")
+    exact = upsample(minmax_at(maps, size, "bilinear"), size, "bilinear")
+    assert (ours[3] == 0).all() and (exact[3] == 0).all()
+    if size == (1, 1):                                                      # one pixel is constant, too
+        assert (ours == 0).all() and (exact == 0).all()
+        return
+    up = plain_upsample(maps, size, "bilinear")
+    low, high = up.amin((1, 2), keepdim=True), up.amax((1, 2), keepdim=True)
+    others = [0, 1, 2, 4, 5, 6]
+    assert (ours - (up - low) / (high - low + 1e-6))[others].abs().max() < 1e-5
+    assert (exact - (up - low) / (high - low))[others].abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("numbers", [5000, 30_000, 8 << 20])
 @pytest.mark.parametrize("size", SIZES)
 def test_labels_are_the_argmax_above_the_threshold(monkeypatch, size, numbers):
     """Strips are taken one by one and classes a few at a time; the labels do not show it."""
-    monkeypatch.setattr("minifaseg.LABEL_NUMBERS", numbers)
+    monkeypatch.setattr("minifaseg.labelling.STRIP_NUMBERS", numbers)
     torch.manual_seed(0)
     # the second with many equal scores
     for scores in (torch.rand(7, 8, 8), torch.rand(7, 8, 8).round()):
-        up = bicubic(scores, size).numpy()
+        up = plain_upsample(scores, size).numpy()
         plain = np.where(up.max(0) >= 0.6, up.argmax(0) + 1, 0)
         assert (label(scores, size, 0.6) == plain).all()
         unsure = (plain > 0) & (up.max(0) < np.float32(0.7))

@@ -1,4 +1,8 @@
-"""Every rival equals its formula written plainly, with loops, on diffusers' UNet; and what must hold whatever the weights."""
+"""Every rival equals its release's formulas written plainly, with loops, on diffusers' UNet; and what must hold whatever the weights.
+
+The formulas here were found equal to what the released codes compute on a small random model, stage
+by stage (DiffSegmenter b3a8686, iSeg 2e8fb32, DiffSeg 77ea596).
+"""
 import math
 
 import numpy as np
@@ -10,6 +14,7 @@ from PIL import Image
 from minifaseg.bench import naive
 from conftest import skip_text_in_float64
 from minifaseg import InputError, ddim, label, make_method, segment
+from minifaseg.labelling import labels_of, pixel_scores
 from minifaseg.model import load
 from minifaseg.rivals.diffseg import aggregate, merge, symmetric_kl
 from minifaseg.rivals.iseg import cluster, reduce_entropy
@@ -70,26 +75,76 @@ def kl(x, y):
     return 0.5 * ((x - y) * (x.log() - y.log())).sum()
 
 
-def test_diffsegmenter_equals_its_formula(model, picture, unet):
+def at_pixels(x, size, mode="bilinear"):
+    """A map (256,) on 16 x 16 cells at a picture's (width, height), by torch's own interpolation."""
+    up = F.interpolate(x.reshape(1, 1, 16, 16).float(), size=size[::-1], mode=mode, align_corners=False)
+    return up[0, 0]
+
+
+def finished(how, captured, scores):
+    """Labels and scores (K, H, W) at the picture's size, by the method's own ending."""
+    return torch.from_numpy(labels_of(how, captured, scores)), pixel_scores(how, captured, scores)
+
+
+# ---- DiffSegmenter -------------------------------------------------------------------------------
+# name, its prompt, the tokens of its last word, the token that is looked up: its last piece
+DIFFSEGMENTER = [("hot dog", "a photograph of hot dog", [5], 5),
+                 ("dog", "a photograph of dog on a beach", [4], 4),
+                 ("surfboard", "a photograph of surfboard", [4, 5], 5)]
+
+
+def test_diffsegmenter_is_its_release(model, picture, unet):
     how = make_method("diffsegmenter", timesteps=(50, 150))
-    ours = how.scores(how.capture(model, picture, CLASSES, {"dog": "a photograph of dog on a beach"}))
-    for k, (name, prompt) in enumerate(zip(CLASSES, ("a photograph of hot dog", "a photograph of dog on a beach", "a photograph of surfboard"))):
-        tokens, states, empty = tokens_of(model, prompt, name), state_of(model, prompt).clone(), state_of(model, "")
-        for j in tokens:
+    captured = how.capture(model, picture, CLASSES, {"dog": "a photograph of dog on a beach"})
+    ours = how.scores(captured)
+    labels, scores = finished(how, captured, ours)
+    expected = []
+    for k, (name, prompt, raised, token) in enumerate(DIFFSEGMENTER):
+        states, empty = state_of(model, prompt).clone(), state_of(model, "")
+        for j in raised:
             states[0, j] = empty[0, j] + 1.1 ** 2 * (states[0, j] - empty[0, j])
         mean = 0
         for t in (50, 150):
             maps = naive.attention_maps(unet, latents(model, picture, 0, t, sample=True), t, states, states)
-            x = sum(w * naive.normalise(up(maps[r * r, True][0][:, tokens].mean(1), r, 16, "bilinear")) for r, w in zip(SIDES, (.3, .5, .1, .1)))
+            x = 0
+            for r, w in zip(SIDES, (.3, .5, .1, .1)):
+                x = x + w * naive.normalise(up(maps[r * r, True][0][:, token], r, 16, "bilinear"))
             mean = mean + maps[256, False][0] @ x / 2
         assert (ours[k].flatten() - naive.normalise(mean)).abs().max() <= 1e-9
+        expected.append(naive.normalise(at_pixels(naive.normalise(mean), (90, 120))))
+    expected = torch.stack(expected)
+    assert (scores - expected).abs().max() <= 1e-5
+    background = torch.full_like(expected[:1], how.threshold)
+    assert (labels == torch.cat([background, expected]).argmax(0)).float().mean() > 0.999
 
 
+@pytest.mark.parametrize("name, caption, prompt, word", [
+    ("TV monitor", "a photograph of tv monitor on a wall", "a photograph of tv monitor on a wall", [5]),
+    ("cat", "a photograph of cat's ears", "a photograph of cat's ears", [4]),
+    ("cat", "on a sofa", "a photograph of cat on a sofa", [4]),
+    ("cat", ", asleep", "a photograph of cat, asleep", [4]),
+    ("photograph", "", "a photograph of photograph", [4]),
+    ("potted plant", None, "a photograph of potted plant", [5]),
+    ("aeroplane", None, "a photograph of aeroplane", [4, 5]),               # aerop|lane
+])
+def test_diffsegmenter_continues_the_prompt(model, name, caption, prompt, word):
+    """As the caption stands; the last word is raised, its last piece is looked up."""
+    plain = make_method("diffsegmenter", weight=1.0).prompts(model.text, [name], {name: caption})
+    assert torch.allclose(plain.states, state_of(model, prompt), atol=1e-12)
+    assert plain.spans == [(0, word[-1:])]
+    raised = make_method("diffsegmenter").prompts(model.text, [name], {name: caption})
+    moved = (raised.states - plain.states)[0].abs().amax(1) > 1e-9
+    assert moved.nonzero().flatten().tolist() == word
+
+
+# ---- iSeg ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("keys_only", [False, True])
 @pytest.mark.parametrize("layers, rounds", [((-2,), 8), ((), 2)])         # random layers agree on little: their mean is flat, rounding grows
-def test_iseg_equals_its_formula(model, picture, unet, keys_only, layers, rounds):
+def test_iseg_is_its_release(model, picture, unet, keys_only, layers, rounds):
     how = make_method("iseg", keys_only=keys_only, layers=layers, iterations=rounds, lam=0.2)
-    ours = how.scores(how.capture(model, picture, CLASSES))
+    captured = how.capture(model, picture, CLASSES)
+    ours = how.scores(captured)
+    labels, scores = finished(how, captured, ours)
     prompt = "a photograph of hot dog and dog and surfboard and other object and background"
     plain = state_of(model, prompt)
     spans = [tokens_of(model, prompt, "hot dog"), [tokens_of(model, prompt, "and dog")[-1]], tokens_of(model, prompt, "surfboard")]
@@ -98,17 +153,27 @@ def test_iseg_equals_its_formula(model, picture, unet, keys_only, layers, rounds
     z = latents(model, picture, 1101, 100)
     seen = plain if keys_only else loud
     maps = naive.attention_maps(unet, z, 100, seen, loud)
+    stored = naive.stored(unet, z, 100, seen, loud)
     A = maps[256, False][0]
     if layers:
-        A = [a for cross, a in naive.stored(unet, z, 100, seen, loud) if not cross and a.shape[2] == 256][-2][0].mean(0)
+        A = [a for cross, a in stored if not cross and a.shape[2] == 256][-2][0].mean(0)
     P = torch.zeros_like(A)
     for q in range(256):
         for k in range(256):
             a = A[q, k] / A[:, k].max()
             P[q, k] = max(0.0, a + 0.2 * torch.log10(torch.e * a))
     P = P / P.sum(1, keepdim=True)
+    # of the five 8 x 8 layers, which stand for SD's 32 x 32: the second on the way down, the first two on the way up
+    fine = [a for cross, a in stored if cross and a.shape[2] == 64]
+    assert len(fine) == 5
+    cross = {4: maps[16, True][0], 8: torch.stack([a[0].mean(0) for a in fine[1:4]]).mean(0)}
+    expected = []
     for i, span in enumerate(spans):
-        x = sum(w * up((c := maps[r * r, True][0][:, j])/ c.sum(), r, 16, "bilinear") for r, w in ((4, .7), (8, .3)) for j in span) / len(span)
+        x = 0
+        for r, w in ((4, .7), (8, .3)):
+            for j in span:
+                c = cross[r][:, j]
+                x = x + w * up(c / c.sum(), r, 16, "bilinear") / len(span)
         x = (x - x.min()) / (x - x.min()).sum()
         for _ in range(rounds):
             y = P @ x
@@ -116,6 +181,13 @@ def test_iseg_equals_its_formula(model, picture, unet, keys_only, layers, rounds
             x = y / y.sum()
             assert x.min() == 0 and abs(x.sum() - 1) < 1e-12
         assert (ours[i].flatten() - naive.normalise(x)).abs().max() <= 1e-9
+        large = naive.normalise(at_pixels(naive.normalise(x), (128, 128)))
+        last = F.interpolate(large[None, None], size=(120, 90), mode="bilinear")[0, 0]
+        expected.append((last - last.min()) / (last.max() - last.min() + 1e-6))
+    expected = torch.stack(expected)
+    assert (scores - expected).abs().max() <= 1e-5
+    background = (1 - expected.max(0, keepdim=True).values) ** 2
+    assert (labels == torch.cat([background, expected]).argmax(0)).float().mean() > 0.999
 
 
 def test_iseg_entropy_step():
@@ -138,18 +210,37 @@ def test_iseg_background_rule():
     assert np.array_equal(label(s, (16, 16), make_method("iseg").threshold), expected.numpy())
 
 
-def test_iseg_clusters_like_plain_k_means():
-    C = torch.rand(64, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64).softmax(1)
-    centres, rows = [C[y * 8 + x] + 1e-5 for y in (2, 6) for x in (2, 6)], C + 1e-5
+def test_iseg_clusters_as_released():
+    """Seeds on every int(16 / sqrt(8)) = 5th row and column; the divergence in float16, 1e-5 added;
+    a cluster that nobody joins is dropped."""
+    torch.manual_seed(0)
+    C = torch.randn(16, 16, 9).mul(2).softmax(-1)
+    C[5, 5] = C[0, 0]                                                       # the second of two equal seeds stays empty
+    C = C.flatten(0, 1)
+    halves = lambda row: (row.half() + 1e-5)
+    centres = [C[y * 16 + x] for y in (0, 5, 10, 15) for x in (0, 5, 10, 15)]
     for _ in range(20):
-        own = [min(range(4), key=lambda i: kl(centres[i], row)) for row in rows]
-        centres = [torch.stack([r for r, o in zip(rows, own) if o == i]).mean(0) if i in own else centres[i] for i in range(4)]
-    assert torch.allclose(cluster(C, (8, 8), 4), torch.stack([centres[o] for o in own]))
+        own = []
+        for row in C:
+            a, found = halves(row), []
+            for centre in centres:
+                b = halves(centre)
+                found.append(((a * (a.log() - b.log())).sum() + (b * (b.log() - a.log())).sum()).item() / 2)
+            own.append(min(range(len(centres)), key=found.__getitem__))
+        centres = [torch.stack([row for row, o in zip(C, own) if o == i]).mean(0) for i in sorted(set(own))]
+        own = [sorted(set(own)).index(o) for o in own]
+    assert len(centres) < 16
+    ours = cluster(C, (16, 16), 8)
+    equal = (ours - torch.stack([centres[o] for o in own])).abs().amax(1) < 1e-6
+    assert equal.float().mean() > 0.99
 
 
-def test_datasetdiffusion_equals_its_formula(model, picture, unet):
+# ---- Dataset Diffusion ---------------------------------------------------------------------------
+def test_datasetdiffusion_is_its_release(model, picture, unet):
     how = make_method("datasetdiffusion", timesteps=(100, 400))
-    ours = how.scores(how.capture(model, picture, CLASSES, "a beach"))
+    captured = how.capture(model, picture, CLASSES, "a beach")
+    ours = how.scores(captured)
+    labels, scores = finished(how, captured, ours)
     listed = "hot dog dog surfboard"
     maps = [naive.attention_maps(unet, latents(model, picture, 1111, t), t, state_of(model, f"a beach ; {listed}"), state_of(model, listed)) for t in (100, 400)]
     A, C = ((m[0][key][0] + m[1][key][0]) / 2 for m, key in ((maps, (64, False)), (maps, (16, True))))
@@ -158,6 +249,10 @@ def test_datasetdiffusion_equals_its_formula(model, picture, unet):
     for k, span in enumerate(spans):
         expected = naive.normalise(power @ up(C[:, span].mean(1), 4, 8, "bicubic"))
         assert (ours[k].flatten() - expected).abs().max() <= 1e-9
+    large = F.interpolate(ours[None].float(), size=(120, 90), mode="bicubic")[0]
+    best, own = large.max(0)
+    assert torch.equal(scores, large)
+    assert torch.equal(labels, torch.where(best < 0.5, 0, torch.where(best < 0.6, 255, own + 1)).byte())
 
 
 def test_uncertain_pixels_are_255():
@@ -166,6 +261,7 @@ def test_uncertain_pixels_are_255():
     assert label(s, (3, 1), 0.5).tolist() == [[0, 1, 1]]
 
 
+# ---- DiffSeg -------------------------------------------------------------------------------------
 def test_diffseg_aggregates_as_released(model, picture, unet):
     how = make_method("diffseg")
     captured = how.capture(model, picture)
@@ -199,14 +295,24 @@ def test_merge_equals_the_plain_loops():
                 matched.update(near)
                 merged.append(torch.stack([found[j] for j in near]).mean(0))
         found = merged
-    owner = torch.stack(found).argmax(0)
-    masks = merge(maps, (16, 16), tau, anchors=8)
-    assert 1 < len(masks) < 64 and torch.equal(masks.sum(0), torch.ones(16, 16, dtype=torch.float64))
-    assert sorted(m.flatten().nonzero().flatten().tolist() for m in masks) == sorted((owner == i).nonzero().flatten().tolist() for i in owner.unique())
+    found = torch.stack(found)
+    found = found[found.argmax(0).unique()]                                 # those that are highest somewhere
+    proposals = merge(maps, (16, 16), tau, anchors=8)
+    assert 1 < len(found) < 64 and torch.allclose(proposals.flatten(1), found, atol=1e-14)
 
 
 def test_merge_of_one_map_is_one_segment():
     assert len(merge(torch.full((256, 256), 1 / 256), (16, 16), (1.1,) * 3)) == 1
+
+
+def test_diffseg_takes_the_highest_proposal_of_each_pixel(model, picture):
+    """Proposals are interpolated, not the masks of cells."""
+    how = make_method("diffseg", tau=(0.05,) * 3)
+    captured = how.capture(model, picture)
+    proposals = merge(aggregate(captured, how.levels), (16, 16), how.tau)
+    labels, scores = finished(how, captured, how.scores(captured))
+    large = F.interpolate(proposals[None].float(), size=(120, 90), mode="bilinear")[0]
+    assert len(proposals) > 1 and torch.equal(labels, large.argmax(0).byte() + 1)
 
 
 def test_anchors_stand_where_the_release_puts_them():
@@ -215,21 +321,35 @@ def test_anchors_stand_where_the_release_puts_them():
     own = [y * 64 + x for y in range(1, 62, 4) for x in range(1, 62, 4)]
     maps[own, own] = 1
     maps = maps / maps.sum(1, keepdim=True)
-    masks = merge(maps, (64, 64), (1e-3,) * 3)
-    assert sum(int(m.sum() == 1) for m in masks) >= 255                     # the cells between all belong to one of them
+    proposals = merge(maps, (64, 64), (1e-3,) * 3).flatten(1)
+    owner = proposals.argmax(0)
+    assert (owner.bincount() == 1).sum() >= 255                             # the cells between all belong to one of them
 
 
 def test_diffseg_names_segments_by_vote(model, picture):
+    """As the release's demo: cross-attention bilinear to the model's size, of length 1, its mean in each segment."""
     how = make_method("diffseg", tau=(0.05,) * 3)
     captured = how.capture(model, picture, CLASSES)
-    segments, scores = make_method("diffseg", tau=(0.05,) * 3).scores(how.capture(model, picture)), how.scores(captured)
-    assert len(segments) > 1 and torch.equal(segments.sum(0), torch.ones_like(segments[0]))
-    for mask in segments.bool():
-        inside = scores[:, mask]                                            # constant inside a segment
-        assert torch.allclose(inside, inside[:, :1].expand_as(inside))
-    assert scores.max() == 1
+    scores = how.scores(captured)
+    proposals = merge(aggregate(captured, how.levels), (16, 16), how.tau)
+    segments = F.interpolate(proposals[None].float(), size=(128, 128), mode="bilinear")[0].argmax(0)
+    assert len(segments.unique()) > 1
+    votes = torch.zeros(3, 128, 128)
+    for k, (g, tokens) in enumerate(captured.lookup.spans):
+        x = 0
+        for grid in captured.grids:
+            c = captured.cross_map(grid, captured.lookup.states)[0, g][:, tokens].mean(-1)
+            x = x + 0.25 * F.interpolate(c.reshape(1, 1, *grid).float(), size=(128, 128), mode="bilinear")[0, 0]
+        x = x / x.square().sum().sqrt()
+        for i in segments.unique():
+            votes[k][segments == i] = x[segments == i].mean()
+    assert (scores - votes / votes.max()).abs().max() <= 1e-5
+    labels, _ = finished(how, captured, scores)
+    nearest = F.interpolate(scores[None], size=(120, 90), mode="nearest-exact")[0]
+    assert torch.equal(labels, nearest.argmax(0).byte() + 1)
 
 
+# ---- InvSeg, leave-out, all ----------------------------------------------------------------------
 def test_invseg_loss_equals_its_formula(model, picture):
     """The loss of methods' reconstruction with loops over classes and cells; and moving the text states alone lowers it."""
     how = make_method("invseg", steps=12, anchor=0.3)

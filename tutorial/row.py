@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import minifaseg
-from minifaseg import faseg, hard, ttf
+from minifaseg import faseg, hard, labelling, ttf
 from minifaseg.cartoon.painter import paint
 from minifaseg.images import overlay
 
@@ -36,7 +36,7 @@ def main(folder=Path(__file__).parent / "figures"):
     with torch.no_grad():
         x = hard.fuse_cross(captured, captured.lookup, how.cross)
         cross = ttf.merge(hard.as_image(hard.minmax(x), captured.grids[-1]))
-    show = lambda s: heat(image, faseg.upsample(s, image.size)[k].numpy())
+    show = lambda s: heat(image, labelling.upsample(s, image.size)[k].numpy())
     mask = overlay(image, result.labels, CLASSES).crop((0, 0, 512, 512))
     columns = [("a picture", image), (f'"{WORD}": cross-attention', show(cross)), (f'"{WORD}": refined by HARD, flipped', show(result.grid_scores)),
                (", ".join(CLASSES), mask)]

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .. import finite_scores, labels_of
+from .. import finite_scores
 from ..errors import InputError, OutputError, WeightsError
 from ..images import mask_image, write_png
+from ..labelling import labels_of
 from ..origin import Origins, is_sealed, write_sealed
 from ..writing import write
 from .metrics import confusion, match, summary

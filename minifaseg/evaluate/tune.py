@@ -12,7 +12,7 @@ import numpy as np
 
 import minifaseg
 
-from ..faseg import upsample
+from ..labelling import pixel_scores
 from ..writing import write
 from .candidates import Candidates
 from .datasets import open_dataset
@@ -63,7 +63,7 @@ def at_every_threshold(row, dataset, model, candidates, seen):
     totals = np.zeros((len(grid), n, n + 1), np.int64)
     for truth, captured in seen[row.look]:
         own = np.array([0, *(dataset.classes.index(c) + 1 for c in captured.classes)])
-        best, k = (a.cpu().numpy() for a in upsample(row.how.scores(captured), captured.size).max(0))
+        best, k = (a.cpu().numpy() for a in pixel_scores(row.how, captured, row.how.scores(captured)).max(0))
         for i, threshold in enumerate(grid):
             totals[i] += confusion(truth, own[np.where(best >= threshold, k + 1, 0)], n)
     return [(summary(m, dataset), float(t)) for m, t in zip(totals, grid)]

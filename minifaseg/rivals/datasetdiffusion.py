@@ -5,8 +5,14 @@ self-attention and the min-max are all here already; what it says about the unsu
 
     y_c = A_32^4 up(C_16)_c;    label: best >= 0.6 that class;  0.5 to 0.6 "uncertain", 255;  else background
 
-It was made for painted pictures and averages attention over all 100 steps of painting. For a given picture there are no such steps:
-here it is an average over `timesteps` of the noised picture, which is ours. Everything after that is the released code's.
+What differs from the release, and why:
+- It was made for painted pictures and averages attention over all 100 steps of painting. For a given
+  picture there are no such steps: here it is an average over `timesteps` of the noised picture,
+  which is ours.
+- A name's tokens are counted, not its words: in the release "aeroplane person" looks person up in
+  "lane", a piece of the first word.
+- The mean is taken off x before A is applied, four times, where the release forms A^4 in float32:
+  the same by algebra, with less noise.
 """
 from dataclasses import dataclass
 from typing import ClassVar
@@ -39,7 +45,7 @@ class DatasetDiffusion:
         classes = clean_classes(classes)
         prompt = image_prompt(model.text, classes, caption, between="")
         record = look(model, image, prompt.states, self.timesteps, seed=self.seed)
-        return Captured(record, model.unet.attention_layers(), image.size, classes, class_prompts(model.text, classes, between=""))
+        return Captured(record, model.unet.attention_layers(), image.size, model.side, classes, class_prompts(model.text, classes, between=""))
 
     @torch.no_grad()
     def scores(self, captured: Captured) -> Tensor:
@@ -52,3 +58,7 @@ class DatasetDiffusion:
         for _ in range(self.tau):
             x = A @ x
         return as_image(minmax(x), grid)[0]
+
+    def ending(self, captured: Captured, scores: Tensor) -> tuple[Tensor, str]:
+        """Bicubic to the picture's size, then the argmax."""
+        return scores, "bicubic"

@@ -1,14 +1,23 @@
 r"""DiffSeg (Tian et al. 2023, arXiv 2308.12469; release google/diffseg 77ea596).
 
 Its idea: no words at all. Every cell's self-attention says which cells belong with it; cells whose maps are alike, by the symmetric
-Kullback-Leibler divergence, are one thing. Merge maps from a grid of anchors, thrice, and each cell goes to the map that is highest there.
+Kullback-Leibler divergence, are one thing. Merge maps from a grid of anchors, thrice, and each pixel goes to the map that is highest there.
 
     A    = sum_r rho_r rep_q( up_k(A_r) / sum_k )        keys bilinear, queries repeated; rho proportional to the resolution
     D    = 1/2 sum_i (x_i - y_i) (ln x_i - ln y_i)
+    segment(p) = argmax_j bilinear(proposal_j)(p)
 
-With classes the segments are named as in the release's demo: each class's cross-attention is normalised over the picture, and a segment
-takes the name with the highest mean inside it. The release has no background; here a segment whose best vote is under `threshold` times
-the picture's highest is left unnamed (0 = never). Merges in float32 (the release: float16), on cells and not on 512 x 512 pixels.
+With classes the segments are named as in the release's demo: each class's cross-attention, bilinear
+and of length 1 over the picture, is averaged in each segment; the highest mean names it.
+
+What differs from the release, and why:
+- Merges in float32 (the release: float16, whose logarithm of tiny numbers is not finite).
+- The whole picture, not a square from its middle; no K-means of the demo after the merging.
+- For names, all layers of a level count alike. In the demo those of 64 x 64 on the way up are
+  divided by 3, all others by 5; and a noun is looked up one token too early for every longer name
+  before it: slips, we think.
+- It has no background; here a segment whose best vote is under `threshold` times the picture's
+  highest is left unnamed (0 = never).
 """
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,8 +27,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..attention import Captured
-from ..hard import as_image, fuse_cross, on_grid, weighted
-from ..prompts import class_prompts, clean_classes
+from ..hard import as_image, on_grid, weighted
+from ..labelling import upsample
+from ..prompts import class_maps, class_prompts, clean_classes
 from .look import look
 
 
@@ -42,20 +52,36 @@ class DiffSeg:
         classes = clean_classes(classes) if classes else ()
         lookup = class_prompts(model.text, classes) if classes else None
         record = look(model, image, model.text([caption or ""]), [self.timestep], noise=self.noise, seed=self.seed)
-        return Captured(record, model.unet.attention_layers(), image.size, classes, lookup)
+        return Captured(record, model.unet.attention_layers(), image.size, model.side, classes, lookup)
 
     @torch.no_grad()
     def scores(self, captured: Captured) -> Tensor:
-        """(K, h, w): inside a segment its vote for each class; without classes one map of 0 and 1 per segment."""
+        """Without classes (P, h, w): one proposal per segment. With classes (K, H, W) at the model's
+        own pixels: inside a segment its vote for each class."""
         *_, full = captured.grids
-        segments = merge(aggregate(captured, self.levels), full, self.tau, self.anchors)      # (P, h, w)
+        proposals = merge(aggregate(captured, self.levels), full, self.tau, self.anchors)     # (P, h, w)
         if not captured.classes:
-            return segments
-        x = fuse_cross(captured, captured.lookup, self.cross)[0]                # (N, K)
-        x = x / x.norm(dim=0)
-        inside = segments.flatten(1)                                            # (P, N)
-        votes = inside @ x / inside.sum(1, keepdim=True)                        # (P, K)
-        return as_image((inside.T @ (votes / votes.max()))[None], full)[0]
+            return proposals
+        size = captured.side, captured.side
+        segments = upsample(proposals, size, "bilinear").argmax(0).flatten()    # (N,) of the model's pixels
+        x = self.class_maps(captured, size).flatten(1)                          # (K, N)
+        x = x / x.norm(dim=1, keepdim=True)
+        votes = torch.zeros(len(proposals), len(x)).to(x).index_add_(0, segments, x.T)        # (P, K)
+        votes = votes / segments.bincount(minlength=len(proposals))[:, None]
+        return (votes / votes[segments].max())[segments].T.unflatten(1, size)
+
+    def class_maps(self, captured: Captured, size) -> Tensor:
+        """(K, *size): each class's cross-attention, all levels bilinear to the model's pixels."""
+        maps = 0
+        for grid, w in weighted(captured.grids, self.cross):
+            c = class_maps(captured.cross_map(grid, captured.lookup.states), captured.lookup)
+            maps = maps + w * upsample(as_image(c, grid)[0], size, "bilinear")
+        return maps
+
+    def ending(self, captured: Captured, scores: Tensor) -> tuple[Tensor, str]:
+        """Proposals are interpolated, then each pixel takes the highest. Named segments are that
+        already, at the model's size."""
+        return scores, "nearest-exact" if captured.classes else "bilinear"
 
 
 def aggregate(captured: Captured, weights) -> Tensor:
@@ -79,7 +105,7 @@ def symmetric_kl(x: Tensor, y: Tensor) -> Tensor:
 
 
 def merge(maps: Tensor, grid, tau, anchors=16) -> Tensor:
-    """maps (N, N), one distribution per cell -> (P, h, w): masks of 0 and 1 of the segments that are highest somewhere."""
+    """maps (N, N), one distribution per cell -> (P, h, w): the proposals that are highest somewhere."""
     rows, columns = (torch.arange(min(anchors, n)) * (n // min(anchors, n)) + max(0, (n // anchors - 1) // 2) for n in grid)
     seeds = maps[(rows[:, None] * grid[1] + columns).flatten()]
     near = (symmetric_kl(seeds, maps) < tau[0]).to(maps)                        # (anchors^2, N)
@@ -94,5 +120,4 @@ def merge(maps: Tensor, grid, tau, anchors=16) -> Tensor:
                 left[near[i].cpu()] = False
         proposals = torch.stack(merged)
     owner = proposals.argmax(0)                                                 # (N,)
-    used = owner.unique()
-    return (owner == used[:, None]).to(maps).unflatten(1, grid)
+    return proposals[owner.unique()].unflatten(1, grid)

@@ -1,13 +1,18 @@
 r"""DiffSegmenter (Wang et al. 2023, arXiv 2309.02773; release VCG-team/DiffSegmenter b3a8686).
 
-Its idea: ask for one class at a time ("a photograph of a cat ..."), raise the voice on the class word, take cross-attention for
-where it is and one application of the finest self-attention for its outline; the average over a few noise levels is steadier.
+Its idea: ask for one class at a time ("a photograph of a cat ..."), raise the voice on the class
+word, take cross-attention for where it is and one application of the finest self-attention for its
+outline; the average over a few noise levels is steadier.
 
-    x_c = sum_r w_r minmax(up(C_r[:, c])),      M_c = minmax(mean_t A_t x_{c,t})
+    x_c = sum_r w_r minmax(bilinear(C_r[:, c])),      c: the last piece of the name
+    M_c = minmax(bilinear(mean_t A_t x_{c,t})),       at the picture's size
 
-The paper averages over t in {1, 50, 100, 150}, the released code has t = 100 alone: the default is the paper's, `timesteps=(100,)` the
-code's. The code's continuation of each prompt is BLIP's caption that begins with the template; give it as `caption`, a text per class.
-Not taken over: the code averages the word after a class with it where that word ends in "ing".
+What differs from the release, and why:
+- The paper averages over t in {1, 50, 100, 150}, the code has t = 100 alone: the default is the
+  paper's, `timesteps=(100,)` the code's.
+- The code continues each prompt with BLIP's caption; give it as `caption`, a text per class.
+- The code averages the word after a class with it where that word ends in "ing": not taken over.
+- Its noise is unseeded; here it has a seed.
 """
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,10 +21,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import Captured, mean_map, walk
+from ..attention import QK, Captured, mean_map, walk
 from ..hard import as_image, minmax, on_grid, weighted
+from ..labelling import minmax_at
 from ..prompts import Lookup, check_text, clean_classes, lay_out, refuse_long, template_halves
-from .look import look
+from .look import TOGETHER, latents, see
+
+
+@dataclass
+class Viewed(Captured):
+    """What is left of the views, a timestep and a class each: their class maps. A view's queries and
+    keys are 140 MB at SD 1.5's size, so `record` holds those of the last few alone.
+
+    x: level -> class maps (T, K, N) on the finest grid, min-maxed; Ax: the same, refined.
+    """
+    x: dict[tuple[int, int], Tensor] | None = None
+    Ax: dict[tuple[int, int], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +48,7 @@ class DiffSegmenter:
     template: str = "a photograph of {}"                 # VOC's; Context and COCO have "a photography of {}"
     refine: bool = True                                  # one application of the finest self-attention
     sample: bool = True                                  # posterior sample of the VAE
-    seed: int = 0                                        # the release leaves its noise unseeded
+    seed: int = 0
     threshold: float = 0.5                               # a constant background map; the release sweeps it on the evaluation set
     CONTINUES: ClassVar = True                           # its caption is a text per class, each going on from the template
     LOOK: ClassVar = ("timesteps", "weight", "template", "sample", "seed")        # what `capture` depends on
@@ -40,45 +57,72 @@ class DiffSegmenter:
         template_halves(self.template)                   # raises
 
     @torch.no_grad()
-    def capture(self, model, image, classes, caption=None) -> Captured:
+    def capture(self, model, image, classes, caption=None) -> Viewed:
         """One view per timestep and class. caption: the continuation, a text or a dict class -> text."""
         classes = clean_classes(classes)
         lookup = self.prompts(model.text, classes, caption)
-        record = look(model, image, lookup.states, self.timesteps, sample=self.sample, seed=self.seed)
-        return Captured(record, model.unet.attention_layers(), image.size, classes, lookup)
+        z = latents(model, image, self.timesteps, sample=self.sample, seed=self.seed)
+        few, views = max(1, TOGETHER // len(z)), []      # classes seen in one UNet call
+        for first in range(0, len(classes), few):
+            k = slice(first, first + few)
+            record = see(model, z, self.timesteps, lookup.states[k])
+            views.append(self.class_maps(record, [token for _, (token,) in lookup.spans[k]]))
+        x, Ax = ({grid: torch.cat([view[i][grid] for view in views], dim=1) for grid in views[0][i]}
+                 for i in (0, 1))
+        layers = model.unet.attention_layers()
+        return Viewed(record, layers, image.size, model.side, classes, lookup, x=x, Ax=Ax)
 
     def prompts(self, text, classes, caption=None) -> Lookup:
-        """A prompt per class, its name re-weighted: z' = z_empty + 1.21 (z - z_empty). A continuation that begins with the prompt
-        itself, as BLIP's does, is not said twice. It is cut off behind T tokens; the name must
-        fit."""
+        """A prompt per class: the template with its name, then its continuation as it stands. The
+        name's last word is raised, z' = z_empty + 1.21 (z - z_empty); its last piece is looked up.
+
+        A continuation that begins with the prompt itself, as BLIP's does, is not said twice. It is
+        cut off behind T tokens; the name must fit.
+        """
         states, spans, empty = [], [], text([""])[0]
         before, after = template_halves(self.template)
         for g, name in enumerate(classes):
             more = (caption.get(name) if isinstance(caption, dict) else caption) or ""
             check_text(more, "the caption")
-            more = more.removeprefix(before + name + after)
-            if more[:1] not in ("", " ", ","):
-                more = f", {more}"
-            pieces, (span,) = lay_out(text, [name], before=before, after=after + more)
-            if span is None:
+            prompt = before + name + after
+            if more[:len(prompt)].casefold() == prompt.casefold():
+                more = more[len(prompt):]
+            start, _, last_word = name.rpartition(" ")
+            pieces, (word,) = lay_out(text, [last_word], before=f"{before}{start} ",
+                                      after=f"{after} {more}")
+            if word is None:
                 refuse_long(text, name, before)
             z = text.states(text.ids(pieces)[None])[0].clone()                  # (T, c)
-            z[span] = empty[span] + self.weight * (z[span] - empty[span])
+            z[word] = empty[word] + self.weight * (z[word] - empty[word])
             states.append(z)
-            spans.append((g, span))
+            spans.append((g, word[-1:]))
         return Lookup(torch.stack(states), spans)
 
+    def class_maps(self, record: dict[str, QK], tokens) -> tuple[dict, dict]:
+        """x and Ax (T, k, N) of each level, from the views of k classes; tokens: the one that is
+        looked up in each class's prompt."""
+        grids, x, Ax = sorted({qk.grid for qk in record.values()}), {}, {}
+        full, tokens = grids[-1], tokens * len(self.timesteps)
+        finest = [qk for path, qk in record.items() if qk.grid == full and path.endswith("attn1")]
+        for grid in grids:
+            layers = [qk for path, qk in record.items() if qk.grid == grid and path.endswith("attn2")]
+            cross = mean_map(layers)                                            # (B, n, tokens)
+            c = torch.stack([view[:, token] for view, token in zip(cross, tokens)])[..., None]
+            up = F.interpolate(as_image(c, grid), size=full, mode="bilinear", align_corners=False)
+            x[grid] = minmax(on_grid(up))                                       # (B, N, 1)
+        refined = walk(finest, torch.cat(list(x.values()), -1))                 # (B, N, levels)
+        for i, grid in enumerate(grids):
+            Ax[grid] = refined[..., i].unflatten(0, (len(self.timesteps), -1))  # (T, k, N)
+            x[grid] = x[grid][..., 0].unflatten(0, (len(self.timesteps), -1))
+        return x, Ax
+
     @torch.no_grad()
-    def scores(self, captured: Captured) -> Tensor:
-        """M (K, h, w) on the finest grid."""
-        *_, full = captured.grids
-        views = [spans for _ in self.timesteps for spans in captured.lookup.spans]
-        x = 0
-        for grid, w in weighted(captured.grids, self.cross):
-            cross = mean_map(list(captured.at(grid, "attn2").values()))         # (T*K, n, tokens)
-            c = torch.stack([view[:, tokens].mean(-1) for view, (_, tokens) in zip(cross, views)])[..., None]
-            x = x + w * minmax(on_grid(F.interpolate(as_image(c, grid), size=full, mode="bilinear", align_corners=False)))
-        if self.refine:
-            x = walk(list(captured.at(full, "attn1").values()), x)              # (T*K, N, 1)
-        x = x.unflatten(0, (len(self.timesteps), -1)).mean(0)                   # (K, N, 1)
-        return as_image(minmax(x), full)[:, 0]
+    def scores(self, captured: Viewed) -> Tensor:
+        """M (K, h, w) on the finest grid; A is linear, so levels may be weighted behind it."""
+        maps = captured.Ax if self.refine else captured.x
+        M = sum(w * maps[grid] for grid, w in weighted(captured.grids, self.cross)).mean(0)   # (K, N)
+        return as_image(minmax(M.T[None]), captured.grids[-1])[0]
+
+    def ending(self, captured: Captured, scores: Tensor) -> tuple[Tensor, str]:
+        """Bilinear to the picture's size, min-max there, argmax with a constant background."""
+        return minmax_at(scores, captured.size, "bilinear"), "bilinear"

@@ -68,7 +68,7 @@ class GoCA:
         states = model.text.states(torch.stack([prompt.ids for prompt in asked]))
         spans = {c: (g, prompt.own[c]) for g, prompt in enumerate(asked) for c in prompt.own}
         record = look(model, image, states, [self.timestep], sample=self.sample, seed=self.seed)
-        return Told(record, model.unet.attention_layers(), image.size, classes,
+        return Told(record, model.unet.attention_layers(), image.size, model.side, classes,
                     Lookup(states, [spans[c] for c in classes]), prompts=tuple(asked))
 
     @torch.no_grad()

@@ -56,7 +56,7 @@ class InvSeg:
         if not knows:
             used = max(t for g, tokens in lookup.spans if g == len(lookup.states) - 1 for t in tokens)
             lookup.spans.append((len(lookup.states) - 1, [used + 1]))
-        return Captured(record, model.unet.attention_layers(), image.size, classes, lookup)
+        return Captured(record, model.unet.attention_layers(), image.size, model.side, classes, lookup)
 
     def scores(self, captured: Captured) -> Tensor:
         """(K, h, w) on the finest grid: M of each class minus M of the background, after the inversion."""
@@ -65,6 +65,10 @@ class InvSeg:
             M = self.together(self.maps(captured, lookup), captured.grids[-1])  # (N, C)
             K = len(captured.classes)
             return as_image((M[:, :K] - M[:, -1:])[None], captured.grids[-1])[0]
+
+    def ending(self, captured: Captured, scores: Tensor) -> tuple[Tensor, str]:
+        """Margins over the background, bicubic to the picture's size; ours, as FA-Seg's."""
+        return scores, "bicubic"
 
     def invert(self, captured: Captured) -> tuple[Lookup, list[float]]:
         """Moves the text states; returns them and the loss before each step and after the last."""

@@ -7,11 +7,22 @@ entropy step on the map removes the many small entries that would blur everythin
     cross               x_c = .7 up(C_16 / sum_p C_16) + .3 up(C_32 / sum_p C_32)
     entropy-reduced     A' = A / max over queries;   A~ = max(0, A' + lambda log10(e A'));   P = A~ / sum over keys
     N times             y = P x;  y = y - min y;  x = y / sum y
+    at the end          minmax(bilinear(minmax(bilinear(x))));   background where max s < (1 - max s)^2
 
-As in the code: gamma on the text state, so that values grow too (`keys_only=True`: looked up only, as the slides print it); log10 and the
-column maximum; background where max s < (1 - max s)^2, which is max s < 0.382. As on the slides: no hand-picked heads, and the code's
-clustering step is an option, off. The code takes one self-attention layer of the finest level, as here, of SD 2.1; this runs SD 1.5.
-Without classes (`classes=()`; the paper has numbers, the release no code): DiffSeg's merging on the rows of P^N. That part is ours.
+As in the code: gamma on the text state, so that values grow too (`keys_only=True`: looked up only,
+as the slides print it); log10 and the column maximum; of the 32 x 32 layers the last on the way down
+and all on the way up but the last; one self-attention layer of the finest level.
+
+What differs from the release, and why:
+- It runs SD 2.1, whose finest level has five heads, and takes two of them; SD 1.5 has others, so all
+  heads are averaged here, as its own interactive script does.
+- Its clustering of cross maps, which the slides do not have, is an option (`clusters=32`), off.
+- All pieces of a name are raised and averaged. The release has chosen words for some names
+  ("potted *plant*"), by hand, for the classes of its data sets.
+- One template. For VOC and COCO it appends a list of nouns of the background; its open-vocabulary
+  script forgets the blank before them ("backgroundground").
+- Without classes (`classes=()`; the paper has numbers, the release no code): DiffSeg's merging on
+  the rows of P^N. That part is ours.
 """
 import math
 from dataclasses import dataclass
@@ -21,10 +32,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import QK, Captured, mean_map
+from ..attention import QK, Captured, inner_layers, mean_map
 from ..hard import as_image, minmax, on_grid, weighted
+from ..labelling import minmax_at, upsample
 from ..prompts import Lookup, class_maps, clean_classes, join, lay_out, parts, template_halves
-from .diffseg import merge, symmetric_kl
+from .diffseg import merge
 from .look import look
 
 
@@ -39,7 +51,7 @@ class ISeg:
     layers: tuple[int, ...] = (-2,)                      # which self-attention layers of the finest level, averaged; () = all
     lam: float = 0.015                                   # of log10: 0.0065 in natural logarithms
     iterations: int = 8                                  # N
-    clusters: int = 0                                    # 36 for the code's clustering of cross maps; 0 = none
+    clusters: int = 0                                    # 32 for the code's clustering of cross maps; 0 = none
     template: str = "a photograph of {} and other object and background"
     merge_tau: float = 1.0                               # without classes only (ours)
     threshold: float = (3 - 5 ** 0.5) / 2                # s = (1 - s)^2
@@ -58,7 +70,7 @@ class ISeg:
         for g, tokens in plain.spans:
             loud.states[g, tokens] *= self.gamma
         record = look(model, image, (plain if self.keys_only else loud).states, [self.timestep], seed=self.seed)
-        return Captured(record, model.unet.attention_layers(), image.size, classes, loud)
+        return Captured(record, model.unet.attention_layers(), image.size, model.side, classes, loud)
 
     def prompts(self, text, classes) -> Lookup:
         """As few prompts as hold all names; without classes the empty one."""
@@ -74,7 +86,7 @@ class ISeg:
 
     @torch.no_grad()
     def scores(self, captured: Captured) -> Tensor:
-        """(K, h, w) on the finest grid; without classes one map of 0 and 1 per segment."""
+        """(K, h, w) on the finest grid; without classes one proposal per segment."""
         *_, full = captured.grids
         if not captured.classes:
             P = torch.linalg.matrix_power(self.propagator(captured), max(1, self.iterations))
@@ -92,11 +104,23 @@ class ISeg:
             maps.append(as_image(minmax(x[None]), full)[0])
         return torch.cat(maps)
 
+    def ending(self, captured: Captured, scores: Tensor) -> tuple[Tensor, str]:
+        """Bilinear to the model's own size, min-max; bilinear to the picture's size, min-max again;
+        argmax with the background's (1 - max s)^2. Segments without names: as in DiffSeg."""
+        if not captured.classes:
+            return scores, "bilinear"
+        size = captured.side, captured.side
+        s = upsample(minmax_at(scores, size, "bilinear"), size, "bilinear")     # (K, 512, 512)
+        return minmax_at(s, captured.size, "bilinear", eps=1e-6), "bilinear"
+
     def first(self, captured, full) -> Tensor:
         """Cross-attention of all tokens at two levels (N, T), clustered if asked to, then the mean over each class's tokens (N, K)."""
         C = 0
         for grid, w in weighted(captured.grids, self.cross):
-            c = captured.cross_map(grid, captured.lookup.states)[:, 0]          # (1, n, T)
+            paths = list(captured.at(grid, "attn2"))
+            if grid == captured.grids[-2]:
+                paths = inner_layers(paths)
+            c = captured.cross_map(grid, captured.lookup.states, paths)[:, 0]   # (1, n, T)
             c = c / c.sum(1, keepdim=True)
             C = C + w * on_grid(F.interpolate(as_image(c, grid), size=full, mode="bilinear", align_corners=False))
         if self.clusters:
@@ -119,7 +143,7 @@ def views(captured: Captured) -> list[Captured]:
         own = [i for i, (prompt, _) in enumerate(spans) if prompt == g]
         lookup = Lookup(states[g:g + 1], [(0, spans[i][1]) for i in own])
         classes = tuple(captured.classes[i] for i in own)
-        out.append(Captured(record, captured.layers, captured.size, classes, lookup))
+        out.append(Captured(record, captured.layers, captured.size, captured.side, classes, lookup))
     return out
 
 
@@ -132,14 +156,22 @@ def reduce_entropy(A: Tensor, lam: float) -> Tensor:
 
 
 def cluster(C: Tensor, grid, clusters: int, rounds=20) -> Tensor:
-    """k-means of cells by the symmetric KL of their token distributions, from seeds on a grid; each row becomes its cluster's mean."""
-    side = round(clusters ** 0.5)
-    pick = lambda n: torch.arange(side) * (n // side) + n // side // 2
-    C = C + 1e-5
-    centres = C[(pick(grid[0])[:, None] * grid[1] + pick(grid[1])).flatten()]
+    """K-means of the cells C (N, T) by the divergence of their token distributions, from seeds on a
+    grid; each row becomes its cluster's mean. An empty cluster is dropped."""
+    rows, columns = (torch.arange(0, n, int(n // clusters ** 0.5)) for n in grid)
+    centres = C[(rows[:, None] * grid[1] + columns).flatten()]
     for _ in range(rounds):
-        own = symmetric_kl(centres, C).argmin(0)                                # (N,)
-        member = F.one_hot(own, len(centres)).to(C)                             # (N, clusters)
-        count = member.sum(0)[:, None]
-        centres = torch.where(count > 0, member.T @ C / count.clamp_min(1), centres)
+        own = half_precision_kl(centres, C).argmin(0)                           # (N,)
+        own = own.unique(return_inverse=True)[1]                                # numbered anew
+        member = F.one_hot(own).to(C)                                           # (N, clusters)
+        centres = member.T @ C / member.sum(0)[:, None]
     return centres[own]
+
+
+def half_precision_kl(x: Tensor, y: Tensor) -> Tensor:
+    """Symmetric Kullback-Leibler divergence (P, N) of rows of x (P, T) and of y (N, T) in float16,
+    as released. The clusters hang on its rounding: maps of 4096 cells are 2e-4 a cell, and what is
+    added against log 0 is 1e-5."""
+    x, y = x.half()[:, None] + 1e-5, y.half()[None] + 1e-5
+    ratio = x.log() - y.log()
+    return ((x * ratio).sum(-1) - (y * ratio).sum(-1)) / 2

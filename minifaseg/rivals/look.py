@@ -8,11 +8,18 @@ from ..attention import QK
 TOGETHER = 4                                             # views in one UNet call: bounds the memory, changes nothing else
 
 
-@torch.no_grad()
-def look(model, image, states: Tensor, timesteps, *, noise=True, sample=False, seed=0, flip=False) -> dict[str, QK]:
-    """The record of B = len(timesteps) x (1 + flip) x G views: every timestep, picture then mirror image, every prompt of `states` (G, T, c).
+def look(model, image, states: Tensor, timesteps, **how) -> dict[str, QK]:
+    """The record of B = len(timesteps) x (1 + flip) x G views: every timestep, picture then mirror
+    image, every prompt of `states` (G, T, c). how: the options of `latents`."""
+    return see(model, latents(model, image, timesteps, **how), timesteps, states)
 
-    All views share one draw of noise (the mirror image has it mirrored), from a CPU generator, so that all devices agree.
+
+@torch.no_grad()
+def latents(model, image, timesteps, *, noise=True, sample=False, seed=0, flip=False) -> Tensor:
+    """(V, 4, h, w): at every timestep the picture's latent, then with `flip` its mirror image's.
+
+    All share one draw of noise (the mirror image has it mirrored), from a CPU generator, so that
+    all devices agree. sample: a posterior sample of the VAE instead of its mean.
     """
     generator = torch.Generator().manual_seed(seed)
     x = model.pixels(image)
@@ -22,7 +29,14 @@ def look(model, image, states: Tensor, timesteps, *, noise=True, sample=False, s
     eps = draw()
     mirrors = [lambda a: a, lambda a: a.flip(-1)][:1 + flip]
     clean = [model.vae.encode(m(x), m(epsilon) if sample else None) for m in mirrors]
-    z = torch.cat([ddim.add_noise(z0, t, m(eps)) if noise else z0 for t in timesteps for m, z0 in zip(mirrors, clean)])
+    return torch.cat([ddim.add_noise(z0, t, m(eps)) if noise else z0
+                      for t in timesteps for m, z0 in zip(mirrors, clean)])
+
+
+@torch.no_grad()
+def see(model, z: Tensor, timesteps, states: Tensor) -> dict[str, QK]:
+    """The record of V x G views: every latent of z (V, 4, h, w), under every prompt of `states`
+    (G, T, c). The latents are told their timesteps, V / len(timesteps) of them each."""
     z = z.repeat_interleave(len(states), 0)                                             # (B, 4, h, w)
     ts = torch.tensor(timesteps, device=z.device).repeat_interleave(len(z) // len(timesteps))
     text = states.repeat(len(z) // len(states), 1, 1)                                   # (B, T, c)

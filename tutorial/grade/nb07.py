@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 import minifaseg
-from minifaseg import faseg, hard, ttf
+from minifaseg import faseg, hard, labelling, ttf
 from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.candidates import Candidates
 from minifaseg.evaluate.datasets import open_dataset
@@ -122,7 +122,7 @@ def accuracy(factors):
     """Mean pixel accuracy over the scenes with the scores times factors [(K,)], at the best of 20 thresholds."""
     right = np.zeros(20)
     for (s, _, truth, own), f in zip(cases(), factors):
-        best, k = (y.numpy() for y in faseg.upsample(s * f[:, None, None], truth.shape[::-1]).max(0))
+        best, k = (y.numpy() for y in labelling.upsample(s * f[:, None, None], truth.shape[::-1]).max(0))
         right += [(np.where(best >= theta, own[k], 0) == truth).mean() for theta in np.arange(20) / 20]
     return right.max() / len(factors)
 
