@@ -26,19 +26,33 @@ def percent(x):
     return "-" if x is None or math.isnan(x) else f"{100 * x:.1f}"
 
 
+def with_interval(x, ci, show=percent):
+    """"85.1 [84.2, 86.0]"; the value alone where there is no interval."""
+    return show(x) + (f" [{show(ci[0])}, {show(ci[1])}]" if ci else "")
+
+
+def signed(x):
+    return percent(x) if x is None or math.isnan(x) else f"{100 * x:+.1f}"
+
+
+def against(m, show=signed):
+    """The difference of a row to the first one, with its interval; empty for the first."""
+    found = m.get("difference")
+    return with_interval(found["miou"], found["ci"], show) if found else ""
+
+
 def markdown(report):
-    """The methods, then every class, as two Markdown tables."""
+    """The methods, then every class, as two Markdown tables; 95 % intervals in brackets."""
     methods = report["methods"]
     published = PUBLISHED.get(report["dataset"], {}) if not report.get("candidates", "").startswith("gt") else {}
     other = bool(published) and report["pictures"] not in PUBLISHED_ON[report["dataset"]]
     lines = [f"{report['dataset']}, {pictures(report)}, weights: {report['weights']}, "
              f"candidates: {report['candidates']}"
              + (f", {report['failed']} left out" if report["failed"] else ""), "",
-             "| method | " + " | ".join(title for _, title in COLUMNS) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
-    for name, m in methods.items():
-        lines.append(f"| {OURS.get(name, name)} | " + " | ".join(percent(m[key]) for key, _ in COLUMNS) + " |")
+             *main_table(methods)]
+    width = lines[-1].count("|") - 2
     for name, value in published.items() if not other else ():
-        lines.append(f"| *{name}, published* | *{value}* |" + " |" * (len(COLUMNS) - 1))
+        lines.append(f"| *{name}, published* | *{value}* |" + " |" * (width - 1))
     lines += ["", "| class | " + " | ".join(methods) + " |", "|---" * (1 + len(methods)) + "|"]
     for c in next(iter(methods.values()))["per_class"]:
         lines.append(f"| {c} | " + " | ".join(percent(m["per_class"][c]) for m in methods.values()) + " |")
@@ -46,6 +60,22 @@ def markdown(report):
         theirs = " or ".join(map(str, PUBLISHED_ON[report["dataset"]]))
         lines += ["", f"No published numbers: those are of {theirs} pictures."]
     return "\n".join(lines) + "\n"
+
+
+def main_table(methods):
+    """Its lines: one row a method; where there are several, also the difference to the first."""
+    titles = ["method", *(title for _, title in COLUMNS)]
+    compared = any("difference" in m for m in methods.values())
+    if compared:
+        titles.insert(2, f"against {next(iter(methods))}")
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for name, m in methods.items():
+        cells = [OURS.get(name, name), *(percent(m[key]) for key, _ in COLUMNS)]
+        cells[1] = with_interval(m["miou"], m.get("ci"))
+        if compared:
+            cells.insert(2, against(m))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def pictures(report):
@@ -61,16 +91,24 @@ def as_csv(report):
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     classes = list(next(iter(report["methods"].values()))["per_class"])
-    writer.writerow(["method", *(key for key, _ in COLUMNS), *classes])
+    writer.writerow(["method", *(key for key, _ in COLUMNS), "miou_low", "miou_high", *classes])
     for name, m in report["methods"].items():
-        writer.writerow([name, *(m[key] for key, _ in COLUMNS), *m["per_class"].values()])
+        ends = m.get("ci") or ("", "")
+        writer.writerow([name, *(m[key] for key, _ in COLUMNS), *ends, *m["per_class"].values()])
     return out.getvalue()
 
 
 def as_json(report):
     """NaN, which JSON does not know, becomes null."""
-    clean = lambda x: {k: clean(v) for k, v in x.items()} if isinstance(x, dict) else None if isinstance(x, float) and math.isnan(x) else x
-    return json.dumps(clean(report))
+    return json.dumps(without_nan(report))
+
+
+def without_nan(x):
+    if isinstance(x, dict):
+        return {k: without_nan(v) for k, v in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [without_nan(v) for v in x]
+    return None if isinstance(x, float) and math.isnan(x) else x
 
 
 def plot(report, file, sweep=None):
