@@ -13,6 +13,8 @@ SLOW = ("invseg", "leaveout")                             # ten times as slow as
 EVERY = ",".join(minifaseg.METHODS)
 ORDERS = (1, 2, 3, 4)
 QUICK = ",".join(m for m in minifaseg.METHODS if m not in SLOW)
+MARGINS = [m for m in minifaseg.METHODS if hasattr(minifaseg.make_method(m), "MARGINS")]
+FROM_0_TO_1 = ",".join(m for m in minifaseg.METHODS if m not in (*SLOW, *MARGINS))
 
 
 def levels(field):
@@ -44,7 +46,7 @@ EXPERIMENTS = {
     "timestep": f'{HELD_OUT} {OWN} --method "{",".join(TIMESTEPS)}"',
     "inversion": f'{SOME} {OWN} --method "{",".join(INVERTED)}"',
     "onecall": f'{HELD_OUT} {OWN} --method "{",".join(ONE_CALL)}"',
-    "threshold": f"{HELD_OUT} --method {QUICK} --sweep threshold=0.1:0.9:0.1",
+    "threshold": f"{HELD_OUT} --method {FROM_0_TO_1} --sweep threshold=0.1:0.9:0.1",
     **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method {QUICK}" for s in ORDERS},
     "spread": f"--seeds 2000:2400 --shuffle-classes 0 --method {EVERY}",
 }

@@ -36,6 +36,8 @@ OWN = {
     "invseg": {"rate": [.02, .002, .005, .01, .05, .1], "beta": [8.0, 1.0, 2.0, 4.0, 16.0, 32.0],
                "entropy": [.5, 0.0, .25, 1.0, 2.0, 4.0], "repel": [1.0, 0.0, .25, .5, 2.0, 4.0]},
     "datasetdiffusion": {"level": [3, 2, 1], "cross": [2, 1, 3], "tau": [1, 0, 2, 3, 4, 6]},
+    "goca": {"blur": [1.1, 0.0, .5, .8, 1.6, 2.4]},
+    "wordings": {"share": [.5, .1, .25, .75, 1.0]},
     "diffseg": {"latent": [*({"timestep": t, "noise": True} for t in TIMES),
                            *({"timestep": t, "noise": False} for t in (50, 300))],
                 "tau": [(x,) * 3 for x in (.5, .2, .3, .7, .9, 1.1)]},
