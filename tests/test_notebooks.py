@@ -1,7 +1,6 @@
 """Every notebook runs from a clean kernel; what is committed is executed, small, clean, and reads without eyes."""
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -50,23 +49,3 @@ def test_figures_have_words_and_links_lead_somewhere(path):
     for bang, words, target in re.findall(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", text):
         assert not bang or len(words) > 20, f"{target}: say what the figure shows"
         assert re.match(r"https?://|#", target) or (path.parent / target.partition("#")[0]).exists(), f"{target} leads nowhere"
-
-
-def test_results_hold_what_their_commands_say(monkeypatch):
-    """Every table of results.md stands under the command of its experiment, which the bench takes; none is missing."""
-    monkeypatch.syspath_prepend(str(TUTORIAL))
-    import results
-    from minifaseg import load
-    from minifaseg.evaluate.command import parser
-    from minifaseg.evaluate.datasets import open_dataset
-    from minifaseg.evaluate.rows import make_rows
-    text, model = (TUTORIAL / "results.md").read_text(encoding="utf-8"), load("cartoon")
-    told = dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n<!-- /\1 -->", text, flags=re.S))
-    for name in results.EXPERIMENTS:
-        a = parser().parse_args(shlex.split(results.command(name)))
-        rows = make_rows(a.method, model, open_dataset("cartoon", seeds=a.seeds, side=model.side), a.sweep)
-        group = told.get(name) or told.get(name.rpartition("-")[0])
-        if name != "threshold":                                         # its picture says it all
-            assert f"python -m minifaseg.evaluate {results.command(name)}\n" in group or name in group
-            assert all(f"| `{row.name}` |" in group for row in rows)
-    assert set(told) <= {"bench", *(n for e in results.EXPERIMENTS for n in (e, e.rpartition("-")[0]))}

@@ -13,6 +13,8 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
+import made_from
+
 HERE = Path(__file__).parent
 
 
@@ -30,6 +32,7 @@ def execute(path):
             picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
             picture.thumbnail((360, 150), Image.LANCZOS)
             picture.save(HERE / "figures" / f"{path.name[:2]}.png", optimize=True)
+    made_from.note({path.name: made_from.now(())})
     print(f"{path.name}: {seconds:.0f} s, {path.stat().st_size / 1000:.0f} kB", flush=True)
 
 

@@ -1,172 +1,245 @@
-"""Measures everything in results.md and writes it anew: python tutorial/results.py; or some of it: python tutorial/results.py methods bench
+"""Measures everything in results.md and writes it anew.
 
-Each experiment is one command of the bench, shown above its table. Results are kept under
-runs/results picture by picture, so that a stopped run goes on where it was; what was made by other
-code, weights or captions is made anew. One process per core; about an hour and a half on two, and
-another hour for the benchmark of speed.
+    python tutorial/results.py --all                 # chooses every method's numbers first
+    python tutorial/results.py                       # with the numbers as they are (cartoon.json)
+    python tutorial/results.py methods tau --bench   # these tables, and the speed, an hour
+    python tutorial/results.py --write               # only writes what was measured anywhere
+    python tutorial/results.py --all --dry-run dry   # everything on three scenes, into a folder
+
+Each experiment (experiments.py) is one command of the bench, its pictures shared among processes.
+What is done is kept under runs/results picture by picture, so that a stopped run goes on where it
+was; what was made by other code, weights, numbers or captions is made anew. At the end it says
+which paragraphs to read again, and what is older than the weights (made_from.py).
 """
+
+import argparse
 import contextlib
 import io
 import json
-import os
-import re
-import shlex
 import shutil
-import subprocess
+import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import torch
-from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
 
+import made_from
 import minifaseg
+from experiments import EXPERIMENTS, RUNS, TABLES, needed
 from minifaseg.cartoon.painter import paint
-from minifaseg.cartoon.words import CLASSES
-from minifaseg.evaluate.command import parser, run
-from minifaseg.evaluate.rows import split
-from minifaseg.images import mask_image
-from minifaseg.origin import code_digest, digest, file_digest, weights_digest
+from minifaseg.evaluate import tries
+from minifaseg.evaluate.candidates import Captions
+from minifaseg.evaluate.choices import choices
+from minifaseg.evaluate.command import THRESHOLDS, run
+from minifaseg.evaluate.datasets import open_dataset
+from minifaseg.evaluate.rows import make_rows, positive
+from minifaseg.evaluate.tune import (
+    BUDGET, as_file, measure, open_scenes, tune_all, tuning_scenes)
+from minifaseg.evaluate.workers import Workers, begin, cores
+from minifaseg.origin import digest
+from minifaseg.writing import write
+from results_page import LAST, TUNED, write_page
+from results_setup import MADE, SECONDS, Setup, save
 
-HERE, RUNS = Path(__file__).parent, Path("runs/results")
-HELD_OUT = "--seeds 1000:1200 --shuffle-classes 0"
-OWN = "--thresholds 5000:5060"                            # every row with its own best threshold, found on scenes that no table uses
-METHODS = "faseg,diffsegmenter,iseg,invseg,datasetdiffusion,diffseg,leaveout"
-
-EXPERIMENTS = {
-    "methods": f"{HELD_OUT} --method {METHODS}",
-    "segments": f"{HELD_OUT} --unsupervised --method diffseg,iseg:merge_tau=0.1",
-    "invseg": f"--seeds 1000:1060 --shuffle-classes 0 {OWN} --method invseg:steps=0,invseg,invseg:repel=1.0",
-    "steps": f'{HELD_OUT} {OWN} --method "faseg:tau=0;flip=False,faseg:flip=False,faseg:tau=0,faseg"',
-    "ablation": f'{HELD_OUT} {OWN} --method "faseg,faseg:dual=False,faseg:alone=True,faseg:sample=True,faseg:levels=(1,0,0,0),'
-                'faseg:levels=(0,1,0,0),faseg:levels=(0,0,1,0),faseg:levels=(0,0,0,1),faseg:cross=(1,0,0,0),faseg:cross=(0,1,0,0),'
-                'faseg:cross=(0,0,1,0),faseg:cross=(0,0,0,1),faseg:cross=(.15,.7,.15,0);levels=(.1,.1,.5,.3);tau=2"',
-    "captions": f"{HELD_OUT} --captions {RUNS}/captions.json --method faseg,faseg:dual=False",
-    "tau": f"{HELD_OUT} {OWN} --sweep tau=1:4:1",
-    "timestep": f'{HELD_OUT} {OWN} --method "' + ",".join(f"faseg:timestep={t}" for t in (1, 5, 10, 20, 50, 100, 200, 400, 600)) + '"',
-    "inversion": f'--seeds 1000:1060 --shuffle-classes 0 --method "faseg:noise=False;steps=1;timestep=1,' + ",".join(
-        f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 50)) + '"',
-    "onecall": f'{HELD_OUT} {OWN} --method "faseg:noise=False;timestep=1;steps=1,faseg:noise=False;timestep=1;steps=0"',
-    "threshold": f"{HELD_OUT} --method faseg,diffsegmenter,iseg,datasetdiffusion --sweep threshold=0.1:0.9:0.1",
-    **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method faseg,iseg,datasetdiffusion" for s in range(1, 5)},
-    **{f"distractors-{n}": f"--seeds 1000:1060 --shuffle-classes 0 --method faseg,diffsegmenter,datasetdiffusion,leaveout --candidates {how}"
-       for n, how in (("0", "gt"), ("2", "gt+2"), ("5", "gt+5"), ("all", "all"))},
-    **{f"spread-{a}": f"--seeds {a}:{a + 100} --shuffle-classes 0 --method faseg,iseg,datasetdiffusion,leaveout" for a in range(2000, 2400, 100)},
-}
+HERE = Path(__file__).parent
+TUNING = range(5000, 5060)
 
 
-def write_captions():
+# ---- measuring ----------------------------------------------------------------------------------
+def write_captions(setup):
     """The painter's own captions, for the experiment that has some."""
-    RUNS.mkdir(parents=True, exist_ok=True)
-    (RUNS / "captions.json").write_text(json.dumps({str(seed): paint(seed, 128).caption for seed in range(1000, 1200)}, indent=1))
+    a = setup.arguments("captions")
+    seeds = (*a.seeds, *a.thresholds)
+    save(setup.captions, {str(seed): paint(seed, 128).caption for seed in seeds})
 
 
-def command(name):
-    return f"cartoon --weights cartoon {EXPERIMENTS[name]}"
+def tune(setup):
+    """Every method's numbers -> the weights' numbers file; what was tried -> tuned.json."""
+    file, seeds = setup.runs / "tried.jsonl", TUNING[: setup.scenes]
+    found = tune_all(minifaseg.METHODS, setup.weights, seeds, setup.device, setup.jobs,
+                     setup.budget, file)
+    write(setup.weights.with_suffix(".json"), lambda f: f.write(as_file(found).encode()))
+    model = minifaseg.load(setup.weights, setup.device, "float32")
+    known = tries.Tries(file, tries.origin(model, seeds)).found
+    told, tried = {}, {method: [] for method in found}
+    for asked, (miou, _) in known.items():
+        method, numbers = json.loads(asked)
+        tried[method].append((numbers, miou))
+    for method, numbers in found.items():
+        mine = tried[method]
+        told[method] = {"tried": len(mine), "choices": tried_values(method, numbers, mine)}
+    made = made_from.now(weights=setup.weights, experiment="tune")
+    save(setup.runs / TUNED, {"made_from": made, "methods": told})
 
 
-def measure(name):
-    """The report of one experiment, as `python -m minifaseg.evaluate cartoon ...` writes it."""
-    folder = RUNS / name
-    made = folder / "made_from.txt"                # written last: tells that the table is finished
-    weights = weights_digest(minifaseg.load("cartoon"))
-    origin = digest(command(name), code_digest(), weights, file_digest(RUNS / "captions.json"))
-    if not made.exists() or made.read_text() != origin:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            run(parser().parse_args([*shlex.split(command(name)), "--out", str(folder)]))
-        made.write_text(origin)
-    return json.loads((folder / "table.json").read_text())
+def tried_values(method, found, tried):
+    """{choice: [(value as text, best mIoU with it or None, is it the chosen one)]}"""
+
+    def holds(numbers, some):
+        return all(json.dumps(numbers[k]) == json.dumps(v) for k, v in some.items())
+
+    told = {}
+    for name, values in choices(method).items():
+        told[name] = []
+        for some in values:
+            mious = [miou for numbers, miou in tried if holds(numbers, some)]
+            told[name].append((in_words(some), max(mious, default=None), holds(found, some)))
+    return told
 
 
-def rows(report):
-    """One line per row: mIoU, things, pixel accuracy, threshold."""
-    lines = ["| row | mIoU | things | pixel accuracy | threshold |", "|---|---|---|---|---|"]
-    for name, m in report["methods"].items():
-        lines.append(f"| `{name}` | {m['miou']:.3f} | {m['things']:.3f} | {m['pixel_accuracy']:.3f} | {m['numbers']['threshold']:.2f} |")
-    return lines
+def in_words(some):
+    """A value of one choice, short: a number, or what is seen at which t."""
+    if len(some) == 1:
+        return str(next(iter(some.values())))
+    return f"{'noised to' if some['noise'] else 'clean, told'} t = {some['timestep']}"
 
 
-def side_by_side(reports, titles, alike):
-    """mIoU of each row in several experiments; if they are alike but for chance, also the mean and the distance from lowest to highest."""
-    titles = [*titles, *(["mean", "spread"] if alike else [])]
-    lines = [f"| row | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
-    for name in reports[0]["methods"]:
-        values = [r["methods"][name]["miou"] for r in reports]
-        values += [np.mean(values), max(values) - min(values)] if alike else []
-        lines.append(f"| `{name}` | {' | '.join(f'{v:.3f}' for v in values)} |")
-    return lines
+def find_thresholds(names, setup):
+    """The best threshold of every row that is to have its own, into its experiment's folder. Rows
+    that several experiments share are measured once."""
+    model = minifaseg.load(setup.weights, setup.device, "float32")
+    groups = {}
+    for name in names:
+        a = setup.arguments(name)
+        if a.thresholds:
+            dataset = open_dataset("cartoon", seeds=a.seeds, side=model.side)
+            rows = make_rows(a.method, model, dataset, a.sweep)
+            groups.setdefault((a.captions, a.thresholds), []).append((setup.folder(name), rows))
+    for (path, seeds), asked in groups.items():
+        captions = Captions(path)
+        origin = tries.origin(model, seeds, captions)
+        shared = tries.Tries(setup.runs / THRESHOLDS, origin)  # a stopped run goes on from it
+        files = [(tries.Tries(folder / THRESHOLDS, origin), rows) for folder, rows in asked]
+        rows = sorted((row for _, rows in files for row in rows), key=lambda row: row.look)
+        if not all(shared.get(row) for row in rows):
+            dataset, jobs = tuning_scenes(seeds, model)[0], min(setup.jobs, len(seeds))
+            told = (setup.weights, setup.device, seeds, captions)
+            with Workers(jobs, open_scenes, *told) as workers:
+                measure(rows, workers, dataset, shared)
+        for known, rows in files:
+            for row in rows:
+                if known.get(row) is None:
+                    known.add(row, *shared.get(row))
 
 
-def table(name, measured):
-    """Markdown of the experiment `name`, or of the group `name-...`."""
-    group = [e for e in EXPERIMENTS if e.rpartition("-")[0] == name]
-    said = command((group or [name])[0]) + (f"   # and so on: {', '.join(group)}" if group else "")
-    lines = side_by_side([measured[e] for e in group], [e.rpartition("-")[2] for e in group], name != "distractors") if group else rows(measured[name])
-    return "\n".join(["```sh", f"python -m minifaseg.evaluate {said}", "```", "", *lines])
+def quietly(a, part=None):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        if run(a, part):
+            raise RuntimeError(f"{a.out}: a scene failed")
 
 
-def curves(report, field, file):
-    """mIoU over a number that is the last of each row's name: one curve per method -> figures/`file`."""
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes, lines = figure.subplots(), {}
-    for row, m in report["methods"].items():
-        lines.setdefault(row.partition(":")[0], []).append((float(row.rpartition("=")[2]), m["miou"]))
-    for (method, points), marker in zip(lines.items(), "os^vDPX"):
-        axes.plot(*zip(*points), marker=marker, markersize=5, label=method)
-    axes.set(xlabel=field, ylabel="mIoU", ylim=(0, None))
-    axes.spines[["top", "right"]].set_visible(False)
-    if len(lines) > 1:
-        axes.legend(frameon=False)
-    figure.savefig(HERE / "figures" / file, dpi=110)
+def do_part(name, part, setup):
+    """In a process of its own: every n-th picture of an experiment."""
+    begun = time.time()
+    quietly(setup.arguments(name), part)
+    with open(setup.folder(name) / SECONDS, "a") as file:
+        file.write(f"{digest(setup.made(name))} {time.time() - begun:.2f}\n")
+    return name
 
 
-def gallery(file, seeds=range(1000, 1004), side=150):
-    """The first held-out scenes, one per line: the picture, its truth, and the mask of every method -> figures/`file`."""
-    model, methods = minifaseg.load("cartoon"), split(METHODS)
-    page = Image.new("RGB", ((side + 8) * (2 + len(methods)), (side + 8) * len(seeds) + 24), "white")
-    for x, title in enumerate(("picture", "truth", *methods)):
-        ImageDraw.Draw(page).text((x * (side + 8) + side / 2, 12), title, (30, 30, 34), ImageFont.load_default(14), anchor="mm")
-    for y, seed in enumerate(seeds):
-        scene = paint(seed, model.side)
-        own = np.zeros(256, np.uint8)
-        own[[CLASSES.index(c) + 1 for c in scene.classes]] = range(1, len(scene.classes) + 1)
-        masks = [own[scene.labels], *(minifaseg.segment(scene.image, scene.classes, model, method=m).labels for m in methods)]
-        pictures = [paint(seed, 2 * side).image, *(mask_image(m).convert("RGB") for m in masks)]
-        for x, picture in enumerate(pictures):
-            page.paste(picture.resize((side, side), Image.LANCZOS if x == 0 else Image.NEAREST), (x * (side + 8), 24 + y * (side + 8)))
-    page.save(HERE / "figures" / file)
+def cost(name, setup):
+    """To do the longest first, roughly: scenes, times looks at each, times names looked for."""
+    a = setup.arguments(name)
+    looks = a.method.count(":") + 8 * a.method.count("leaveout") + 4 * a.method.count("invseg") + 5
+    return len(a.seeds) * looks * {"gt": 5, "gt+2": 7, "gt+5": 10, "all": 26}[a.candidates]
 
 
-def bench():
-    """The tables of `python -m minifaseg.bench`, each below the page's own headings; its plot -> figures/results-bench.png."""
-    subprocess.run([sys.executable, "-m", "minifaseg.bench"], check=True, stdout=subprocess.DEVNULL)
-    shutil.copy("runs/bench/plot.png", HERE / "figures/results-bench.png")
-    return "```sh\npython -m minifaseg.bench\n```\n\n" + Path("runs/bench/report.md").read_text(encoding="utf-8").rstrip()
+def measure_all(names, setup):
+    """Every experiment, in parts over all processes; its table when its last part is done."""
+    left = {}
+    pool = ProcessPoolExecutor(setup.jobs, get_context("spawn"), begin)
+    try:
+        waiting = []
+        for name in sorted(names, key=lambda name: -cost(name, setup)):
+            left[name] = n = min(setup.jobs, -(-len(setup.arguments(name).seeds) // 4))
+            waiting += [pool.submit(do_part, name, (k, n), setup) for k in range(n)]
+        for future in as_completed(waiting):
+            name = future.result()
+            left[name] -= 1
+            if not left[name]:
+                quietly(setup.arguments(name))  # finds every picture done
+                save(setup.folder(name) / MADE, setup.made(name))
+                print(f"{name}: {setup.seconds(name):.0f} s of one process", flush=True)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def main(only):
-    text = (HERE / "results.md").read_text(encoding="utf-8")
-    asked = [e for e in EXPERIMENTS if not only or {e, e.rpartition("-")[0]} & only]
-    write_captions()
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        measured = {}
-        for name, report in zip(asked, pool.map(measure, asked)):
-            measured[name] = report
-            print(name, "measured", flush=True)
-    for name in re.findall(r"<!-- (\w+) -->", text):
-        if not only or name in only:
-            new = bench() if name == "bench" else table(name, measured)
-            text = re.sub(rf"<!-- {name} -->.*?<!-- /{name} -->", lambda _: f"<!-- {name} -->\n{new}\n<!-- /{name} -->", text, flags=re.S)
-    (HERE / "results.md").write_text(text, encoding="utf-8")
-    for name, number in (("timestep", "timestep t"), ("threshold", "threshold")):
-        if name in measured:
-            curves(measured[name], number, f"results-{name}.png")
-    if "methods" in measured:
-        gallery("results-methods.png")
+# ---- the command --------------------------------------------------------------------------------
+def options():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("names", nargs="*", help="tables or experiments (default: all)")
+    p.add_argument("--all", action="store_true", help="choose every method's numbers first")
+    p.add_argument("--bench", action="store_true", help="measure the speed, too")
+    p.add_argument("--write", action="store_true", help="measure nothing: write what there is")
+    p.add_argument("--jobs", type=positive, default=cores(), metavar="N",
+                   help="processes (default: one for each core)")
+    p.add_argument("--device", default="cpu")
+    p.add_argument("--budget", type=positive, default=BUDGET,
+                   help="candidates that the search may try for a method")
+    p.add_argument("--dry-run", metavar="DIR", type=Path,
+                   help="three scenes of everything; the page, its pictures and numbers in DIR")
+    a = p.parse_args()
+    for name in a.names:
+        if name not in EXPERIMENTS and name not in TABLES:
+            known = ", ".join(dict.fromkeys([*EXPERIMENTS, *TABLES]))
+            p.error(f"no experiment {name!r}; there is: {known}")
+    return a
+
+
+def set_up(a):
+    if not a.dry_run:
+        return Setup(Path(RUNS), HERE, made_from.WEIGHTS, a.device, a.jobs, budget=a.budget)
+    folder = a.dry_run
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for path in (HERE / "results.md", made_from.WEIGHTS, made_from.WEIGHTS.with_suffix(".json")):
+        if not (folder / path.name).exists():
+            shutil.copy(path, folder)
+    weights = folder / made_from.WEIGHTS.name
+    return Setup(folder / "runs", folder, weights, a.device, a.jobs, 3, a.budget)
+
+
+def device_name(device):
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name()
+    return f"{device}, {cores()} cores"
+
+
+def measure_missing(asked, setup, begun):
+    missing = [name for name in asked if not setup.finished(name)]
+    if not missing:
+        return
+    find_thresholds(missing, setup)
+    print(f"thresholds, {time.time() - begun:.0f} s so far", flush=True)
+    measure_all(missing, setup)
+    save(setup.runs / LAST, {"wall": time.time() - begun, "jobs": setup.jobs,
+                             "device": device_name(setup.device), "measured": len(missing),
+                             "of": len(EXPERIMENTS)})
+
+
+def main():
+    a = options()
+    setup, begun = set_up(a), time.time()
+    asked = dict.fromkeys(e for name in a.names or EXPERIMENTS for e in needed(name))
+    if a.all and not a.write:
+        tune(setup)
+        print(f"numbers: {time.time() - begun:.0f} s", flush=True)
+    if not a.write:
+        write_captions(setup)
+        measure_missing(asked, setup, begun)
+    done = setup.record if a.write else setup.finished
+    ready = [name for name in EXPERIMENTS if done(name)]
+    write_page(ready, setup, a.bench)
+    print(f"in all {time.time() - begun:.0f} s; {len(ready)} of {len(EXPERIMENTS)} experiments "
+          f"are in {setup.page}")
+    if not a.dry_run:
+        for thing, why in made_from.old().items():
+            print(f"older than what there is now: {thing}: {why}")
 
 
 if __name__ == "__main__":
-    main(set(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # no process stays behind
+    main()

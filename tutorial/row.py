@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+import made_from
 import minifaseg
 from minifaseg import faseg, hard, labelling, ttf
 from minifaseg.cartoon.painter import paint
@@ -45,6 +46,7 @@ def main(folder=Path(__file__).parent / "figures"):
         row.paste(picture.resize((SIDE, SIDE), Image.LANCZOS), (i * (SIDE + 24), 44))
         ImageDraw.Draw(row).text((i * (SIDE + 24) + SIDE / 2, 20), title, (30, 30, 34), font, anchor="mm")
     row.save(folder / "row.png")
+    made_from.note({"row.png": made_from.now({"faseg"})}, folder)
 
 
 if __name__ == "__main__":

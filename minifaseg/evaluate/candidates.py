@@ -227,6 +227,13 @@ class Captions:
         told = self.captioner(image) if self.captioner else self.listing[id] if self.listing else None
         return told if isinstance(told, str) else None
 
+    def told(self, how, id, image, classes):
+        """What the method `how` is told of a picture: a text, or one per class where that is its
+        way."""
+        if getattr(how, "CONTINUES", False):
+            return self.continuations(id, image, classes, how.template)
+        return self(id, image)
+
     def origin(self, id):
         """What decides on an image's caption, as plain values: equal for two files that say the
         same of it."""

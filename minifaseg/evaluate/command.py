@@ -17,13 +17,15 @@ import minifaseg
 from ..errors import InputError
 from ..writing import write
 from . import table
+from .bootstrap import confidence
 from .candidates import Candidates, Captioner, Captions, ClipTagger
 from .datasets import NAMES, open_dataset
 from .metrics import summary
-from .rows import make_rows, span
-from .run import evaluate
+from .rows import make_rows, positive, span
+from .run import Part, measure
 from .tune import with_best_thresholds
 
+THRESHOLDS = "thresholds.jsonl"                           # in --out: what --thresholds found
 FAILED, INTERRUPTED = 1, 130                             # exit codes; argparse has its own, 2
 
 
@@ -57,13 +59,6 @@ def parser():
     return p
 
 
-def positive(text):
-    """A whole number from 1, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1")
-    return int(text)
-
-
 def prepare(a):
     """(rows, dataset, model, candidates, captions) of the request; everything that can be wrong with it is found here."""
     device = f"cuda:{os.environ['LOCAL_RANK']}" if a.device == "cuda" and "LOCAL_RANK" in os.environ else a.device     # one GPU per process
@@ -77,8 +72,6 @@ def prepare(a):
     for row in rows:
         if a.unsupervised and row.method not in minifaseg.UNSUPERVISED:
             raise InputError(f"{row.method} needs classes; without them there are: {', '.join(minifaseg.UNSUPERVISED)}")
-    if a.thresholds:
-        rows = with_best_thresholds(rows, model, a.thresholds)
     if (a.candidates == "clip") != (a.clip is not None):
         raise InputError("--candidates clip and --clip PATH belong together")
     if a.captions and a.captioner:
@@ -86,10 +79,15 @@ def prepare(a):
     tagger = a.clip and ClipTagger(a.clip, dataset.classes, model.device)
     candidates = Candidates(a.candidates, dataset, tagger, a.shuffle_classes)
     captions = Captions(Captioner(a.captioner, model.device) if a.captioner else a.captions)
+    if a.thresholds:
+        file = a.out and Path(a.out) / THRESHOLDS
+        rows = with_best_thresholds(rows, model, a.thresholds, captions, file)
     return rows, dataset, model, candidates, captions
 
 
-def run(a):
+def run(a, part=None):
+    """What the command does, and its exit code. part: (k, n) does every n-th picture from the k-th
+    on and leaves the table to a later call without it, which finds all of them done."""
     rows, dataset, model, candidates, captions = prepare(a)
     asked = {"dataset": dataset.name, "split": dataset.split, "weights": model.source,
              "candidates": "none" if a.unsupervised else a.candidates,
@@ -97,15 +95,17 @@ def run(a):
     settings = asked | {"unsupervised": a.unsupervised, "shuffle_classes": a.shuffle_classes,
                         "clip": a.clip, "dtype": str(model.dtype), "thresholds": str(a.thresholds),
                         "rows": [row.name for row in rows]}
-    totals, failed = evaluate(rows, dataset, model, candidates, captions, out=a.out, settings=settings, unsupervised=a.unsupervised,
-                              save_masks=a.save_masks)
-    if int(os.environ.get("RANK", 0)):                                     # the first process speaks for all
-        return 0
+    totals, each, failed = measure(
+        rows, dataset, model, candidates, captions, out=a.out, settings=settings,
+        unsupervised=a.unsupervised, save_masks=a.save_masks, shard=part and Part(*part))
+    if part or int(os.environ.get("RANK", 0)):           # the first process speaks for all
+        return FAILED if failed else 0
+    sure = confidence(each, dataset.background)
     report = asked | {"list": dataset.listing, "pictures": len(dataset.ids) - failed,
                       "failed": failed, "of": dataset.size, "methods": {}}
     for row in rows:
         found = summary(totals[row.name], dataset)
-        report["methods"][row.name] = found | {"numbers": asdict(row.how)}
+        report["methods"][row.name] = found | sure[row.name] | {"numbers": asdict(row.how)}
     text, as_json = table.markdown(report), table.as_json(report)
     if a.out:
         for name, content in (("table.md", text), ("table.csv", table.as_csv(report)), ("table.json", as_json + "\n")):

@@ -80,6 +80,13 @@ def span(text):
     return range(first, last)
 
 
+def positive(text):
+    """A whole number from 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 1")
+    return int(text)
+
+
 def parse_sweep(text):
     """"threshold=0.3:0.7:0.05" -> ("threshold", [0.3, 0.35, ..., 0.7]); the last value is included."""
     m = re.fullmatch(r"(\w+)=([\d.]+):([\d.]+):([\d.]+)", text)

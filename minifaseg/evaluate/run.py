@@ -24,6 +24,7 @@ from ..images import mask_image, write_png
 from ..labelling import labels_of
 from ..origin import Origins, is_sealed, write_sealed
 from ..writing import write
+from .bootstrap import counts
 from .metrics import confusion, match, summary
 
 
@@ -46,6 +47,20 @@ class Shard:
     def close(self):
         if self.world > 1:
             torch.distributed.destroy_process_group()
+
+
+class Part:
+    """A part of the pictures by hand: every world-th from the rank-th on. Nothing is summed over
+    others."""
+
+    def __init__(self, rank, world):
+        self.rank, self.world = rank, world
+
+    def total(self, array):
+        return array
+
+    def close(self):
+        pass
 
 
 class Results:
@@ -203,19 +218,29 @@ class Failures:
         self.waiting.clear()
 
 
-def evaluate(rows, dataset, model, candidates, captions=None, *, out=None, settings=None, unsupervised=False, save_masks=None,
-             progress=True):
-    """(matrices {row name: (n, n + 1)}, number of pictures left out) over all pictures, summed over all processes.
+def evaluate(*arguments, **options):
+    """(matrices {row name: (n, n + 1)}, number of pictures left out); see `measure`."""
+    totals, _, failed = measure(*arguments, **options)
+    return totals, failed
+
+
+def measure(rows, dataset, model, candidates, captions=None, *, out=None, settings=None,
+            unsupervised=False, save_masks=None, progress=True, shard=None):
+    """(matrices {row name: (n, n + 1)}, counts of each picture {row name: (S, 3, n)}, number of
+    pictures left out) over all S pictures, summed over all processes.
 
     A picture that cannot be read, captioned or segmented is reported on stderr and left out for
-    every row alike. Raises InputError when that is so of all, at the latest after ten.
+    every row alike; its counts are 0. Raises InputError when that is so of all, at the latest after
+    ten. shard: this process's place, if torchrun does not say it.
     """
-    shard, n = Shard(model.device), len(dataset.classes) + 1
+    shard, n = shard or Shard(model.device), len(dataset.classes) + 1
     results = Results(out, settings or {}, shard.rank)
     work = Work(rows, dataset, model, candidates, captions, results, unsupervised, save_masks)
-    mine = [id for i, id in enumerate(dataset.ids) if i % shard.world == shard.rank]
+    place = {id: i for i, id in enumerate(dataset.ids) if i % shard.world == shard.rank}
+    mine = list(place)
     done = done_before(work, mine, shard, len(dataset.ids))
     totals = {row.name: np.zeros((n, n + 1), np.int64) for row in rows}
+    each = {row.name: np.zeros((len(dataset.ids), 3, n), np.int64) for row in rows}
     with tqdm(total=len(mine), disable=not progress or shard.rank > 0, unit="picture") as bar:
         failures = Failures(lambda line: tqdm.write(line, file=bar.fp))
         for id in mine:
@@ -228,8 +253,9 @@ def evaluate(rows, dataset, model, candidates, captions=None, *, out=None, setti
             else:
                 failures.success()
                 for name, entries in results.lines[id, origin].items():
-                    for i, j, count in entries:
-                        totals[name][i, j] += count
+                    matrix = dense(entries, n)
+                    totals[name] += matrix
+                    each[name][place[id]] = counts(matrix)
             bar.update()
             bar.set_postfix_str(f"mIoU {summary(totals[rows[0].name], dataset)['miou']:.3f}")
         failed = int(shard.total(np.array([failures.count]))[0])
@@ -238,8 +264,17 @@ def evaluate(rows, dataset, model, candidates, captions=None, *, out=None, setti
             raise InputError(f"none of the {failed} pictures can be used; the first, {first}")
         failures.say()
     totals = {name: shard.total(m) for name, m in totals.items()}
+    each = {name: shard.total(c) for name, c in each.items()}
     shard.close()
-    return totals, failed
+    return totals, each, failed
+
+
+def dense(entries, n):
+    """[[true, predicted, count], ...] -> (n, n + 1)."""
+    matrix = np.zeros((n, n + 1), np.int64)
+    for i, j, count in entries:
+        matrix[i, j] = count
+    return matrix
 
 
 def score(rows, dataset, model, candidates, captions, id, unsupervised=False):
@@ -253,8 +288,7 @@ def score(rows, dataset, model, candidates, captions, id, unsupervised=False):
             labels = np.zeros_like(truth)                                   # nothing to look for
         else:
             if row.look not in captured:
-                caption = captions and (captions.continuations(id, image, classes, row.how.template)
-                                        if getattr(row.how, "CONTINUES", False) else captions(id, image))
+                caption = captions and captions.told(row.how, id, image, classes)
                 captured[row.look] = row.how.capture(model, image, classes, caption)
             if row.numbers not in scored:
                 scored[row.numbers] = finite_scores(row.how, model, captured[row.look])

@@ -36,19 +36,33 @@ def percent(x):
     return "-" if x is None or math.isnan(x) else f"{100 * x:.1f}"
 
 
+def with_interval(x, ci, show=percent):
+    """"85.1 [84.2, 86.0]"; the value alone where there is no interval."""
+    return show(x) + (f" [{show(ci[0])}, {show(ci[1])}]" if ci else "")
+
+
+def signed(x):
+    return percent(x) if x is None or math.isnan(x) else f"{100 * x:+.1f}"
+
+
+def against(m, show=signed):
+    """The difference of a row to the first one, with its interval; empty for the first."""
+    found = m.get("difference")
+    return with_interval(found["miou"], found["ci"], show) if found else ""
+
+
 def markdown(report):
-    """The methods, then every class, as two Markdown tables."""
+    """The methods, then every class, as two Markdown tables; 95 % intervals in brackets."""
     methods = report["methods"]
     others = published(report)
     lines = [f"{report['dataset']}, {pictures(report)}, weights: {report['weights']}, "
              f"candidates: {report['candidates']}"
              + (f", {report['failed']} left out" if report["failed"] else ""), "",
-             "| method | " + " | ".join(title for _, title in COLUMNS) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
-    for name, m in methods.items():
-        lines.append(f"| {OURS.get(name, name)} | " + " | ".join(percent(m[key]) for key, _ in COLUMNS) + " |")
+             *main_table(methods)]
+    width = lines[-1].count("|") - 2
     for name, value, protocol in others:
         who = f"{name}, published, other protocol" if protocol else f"{name}, published"
-        lines.append(f"| *{who}* | *{value}* |" + " |" * (len(COLUMNS) - 1))
+        lines.append(f"| *{who}* | *{value}* |" + " |" * (width - 1))
     for name, _, protocol in others:
         if protocol:
             lines += ["", f"The published figure of {name} is not to be compared: {protocol}."]
@@ -78,6 +92,22 @@ def truth_is_told(report):
     return report.get("candidates", "").startswith("gt")
 
 
+def main_table(methods):
+    """Its lines: one row a method; where there are several, also the difference to the first."""
+    titles = ["method", *(title for _, title in COLUMNS)]
+    compared = any("difference" in m for m in methods.values())
+    if compared:
+        titles.insert(2, f"against {next(iter(methods))}")
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for name, m in methods.items():
+        cells = [OURS.get(name, name), *(percent(m[key]) for key, _ in COLUMNS)]
+        cells[1] = with_interval(m["miou"], m.get("ci"))
+        if compared:
+            cells.insert(2, against(m))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def pictures(report):
     """How many were counted, of how many, and who says which."""
     count, whole = report["pictures"], report.get("of") or report["pictures"]
@@ -91,16 +121,24 @@ def as_csv(report):
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     classes = list(next(iter(report["methods"].values()))["per_class"])
-    writer.writerow(["method", *(key for key, _ in COLUMNS), *classes])
+    writer.writerow(["method", *(key for key, _ in COLUMNS), "miou_low", "miou_high", *classes])
     for name, m in report["methods"].items():
-        writer.writerow([name, *(m[key] for key, _ in COLUMNS), *m["per_class"].values()])
+        ends = m.get("ci") or ("", "")
+        writer.writerow([name, *(m[key] for key, _ in COLUMNS), *ends, *m["per_class"].values()])
     return out.getvalue()
 
 
 def as_json(report):
     """NaN, which JSON does not know, becomes null."""
-    clean = lambda x: {k: clean(v) for k, v in x.items()} if isinstance(x, dict) else None if isinstance(x, float) and math.isnan(x) else x
-    return json.dumps(clean(report))
+    return json.dumps(without_nan(report))
+
+
+def without_nan(x):
+    if isinstance(x, dict):
+        return {k: without_nan(v) for k, v in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [without_nan(v) for v in x]
+    return None if isinstance(x, float) and math.isnan(x) else x
 
 
 def plot(report, file, sweep=None):

@@ -1,0 +1,71 @@
+"""What the search of tune.py may choose: about six values of everything, for every method.
+
+A value is one number of a method, or several that only make sense together, by name. The search
+starts at the first value of each. A method takes whatever it has a number for, so a new one needs
+no entry here unless it has numbers of its own.
+"""
+from dataclasses import fields
+from importlib import import_module
+
+from ..methods import METHODS, make_method
+
+# Not searched: the cartoon model knows no word "photograph", and its VAE's mean serves as well
+# as a sample.
+FIXED = {"sample": False, "template": "a picture of {}"}
+
+TIMES = (10, 5, 20, 50, 100, 200)
+NOISED = [{"timestep": t, "noise": True, "steps": 0} for t in TIMES]
+CLEAN = [{"timestep": t, "noise": False, "steps": 0} for t in (20, 50)]
+ALL = {
+    "latent": [*NOISED, *CLEAN],                         # where the network looks, and at what
+    "timestep": TIMES,
+    "timesteps": [(10,), (5,), (20,), (50,), (100,), (10, 20, 50, 100)],
+    "cross": [(0, 0, 1, 0), (0, 0, .8, .2), (0, .1, .7, .2), (0, .2, .8, 0), (0, 0, .6, .4),
+              (0, .1, .5, .4), (0, 0, 0, 1), (.15, .7, .15, 0)],
+    "levels": [(0, 0, .5, .5), (0, 0, 0, 1), (0, 0, .3, .7), (0, 0, .7, .3), (0, 0, 1, 0),
+               (0, .1, .5, .4), (.1, .1, .5, .3)],
+    "tau": [1, 0, 2, 3, 4, 6],
+}
+OWN = {
+    "leaveout": {"softness": [.05, .01, .02, .1, .2, .5],
+                 "times": [(100, 200, 300), (50, 100, 200), (200,), (400,), (200, 300, 400),
+                           (300, 500, 700)]},
+    "diffsegmenter": {"weight": [1.21, 1.0, 1.1, 1.5, 2.0, 3.0]},
+    "iseg": {"iterations": [1, 2, 3, 4, 6, 8], "lam": [.002, .0005, .015, .05, .1, .2],
+             "layers": [(), (-1,), (-2,), (-3,)], "gamma": [1.0, 1.15, 1.3, 1.6, 2.0, 2.5]},
+    "invseg": {"rate": [.02, .002, .005, .01, .05, .1], "beta": [8.0, 1.0, 2.0, 4.0, 16.0, 32.0],
+               "entropy": [.5, 0.0, .25, 1.0, 2.0, 4.0], "repel": [1.0, 0.0, .25, .5, 2.0, 4.0]},
+    "datasetdiffusion": {"level": [3, 2, 1], "cross": [2, 1, 3], "tau": [1, 0, 2, 3, 4, 6]},
+    "goca": {"normalise": [True, False], "blur": [1.1, 0.0, .5, .8, 1.6, 2.4]},
+    "wordings": {"share": [.5, .1, .25, .75, 1.0]},
+    "diffseg": {"latent": [*({"timestep": t, "noise": True} for t in TIMES),
+                           *({"timestep": t, "noise": False} for t in (50, 300))],
+                "tau": [(x,) * 3 for x in (.5, .2, .3, .7, .9, 1.1)]},
+}
+
+
+def defaults(method):
+    """{number: its default} of a method."""
+    module, cls = METHODS[method]
+    return {field.name: field.default for field in fields(getattr(import_module(module), cls))}
+
+
+def choices(method):
+    """{what is chosen: [{number: value, ...}, ...]} in the order of the search."""
+    numbers, found = defaults(method), {}
+    for name, values in (ALL | OWN.get(method, {})).items():
+        several = [v if isinstance(v, dict) else {name: v} for v in values]
+        if set(several[0]) <= set(numbers):
+            found[name] = several
+    if "latent" in found:                                # it sets the timestep, too
+        found.pop("timestep", None)
+    return found
+
+
+def start(method):
+    """The numbers at which the search starts."""
+    numbers = {name: value for name, value in FIXED.items() if name in defaults(method)}
+    for values in choices(method).values():
+        numbers |= values[0]
+    make_method(method, **numbers)                       # raises InputError for what does not fit
+    return numbers

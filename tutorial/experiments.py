@@ -1,0 +1,86 @@
+"""What results.md measures: each experiment is one command of the bench, shown above its table."""
+import shlex
+
+import minifaseg
+from minifaseg.evaluate.command import parser
+from minifaseg.evaluate.rows import split
+
+RUNS = "runs/results"
+HELD_OUT = "--seeds 1000:1200 --shuffle-classes 0"
+SOME = "--seeds 1000:1060 --shuffle-classes 0"
+OWN = "--thresholds 5000:5060"                            # each row's own, from scenes of no table
+SLOW = ("invseg", "leaveout")                             # ten times as slow as the others
+EVERY = ",".join(minifaseg.METHODS)
+ORDERS = (1, 2, 3, 4)
+QUICK = ",".join(m for m in minifaseg.METHODS if m not in SLOW)
+MARGINS = [m for m in minifaseg.METHODS if hasattr(minifaseg.make_method(m), "MARGINS")]
+FROM_0_TO_1 = ",".join(m for m in minifaseg.METHODS if m not in (*SLOW, *MARGINS))
+
+
+def levels(field):
+    """FA-Seg with each level alone, then with all alike."""
+    alone = [tuple(int(i == level) for i in range(4)) for level in range(4)]
+    return [f"faseg:{field}={value}".replace(" ", "") for value in (*alone, (.25, .25, .25, .25))]
+
+
+STEPS = ["faseg:tau=0;flip=False", "faseg:flip=False", "faseg:tau=0", "faseg"]
+PARTS = ["faseg", "faseg:dual=False", "faseg:alone=True", "faseg:sample=True",
+         "faseg:levels=(0,0,.5,.5)", *levels("levels"), *levels("cross"),
+         "faseg:cross=(.15,.7,.15,0);levels=(.1,.1,.5,.3);tau=2"]
+TIMESTEPS = [f"faseg:timestep={t}" for t in (1, 5, 10, 20, 50, 100, 200, 400, 600)]
+ONE_CALL = [f"faseg:noise=False;timestep=1;steps={n}" for n in (1, 0)]
+INVERTED = ["faseg", "faseg:noise=False;steps=1;timestep=1",
+            *(f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 50))]
+
+EXPERIMENTS = {
+    "methods": f"{HELD_OUT} --method {EVERY}",
+    "absent2": f"{HELD_OUT} --method {EVERY} --candidates gt+2",
+    "absent5": f"{SOME} --method {EVERY} --candidates gt+5",
+    "allnames": f"{SOME} --method {EVERY} --candidates all",
+    "segments": f"{HELD_OUT} --unsupervised --method diffseg,iseg:merge_tau=0.1",
+    "invseg": f"{SOME} {OWN} --method invseg:steps=0,invseg,invseg:repel=0.0,invseg:repel=1.0",
+    "steps": f'{HELD_OUT} {OWN} --method "{",".join(STEPS)}"',
+    "ablation": f'{HELD_OUT} {OWN} --method "{",".join(PARTS)}"',
+    "captions": f"{HELD_OUT} {OWN} --captions {RUNS}/captions.json --method faseg,faseg:dual=False",
+    "tau": f"{HELD_OUT} {OWN} --sweep tau=1:4:1",
+    "timestep": f'{HELD_OUT} {OWN} --method "{",".join(TIMESTEPS)}"',
+    "inversion": f'{SOME} {OWN} --method "{",".join(INVERTED)}"',
+    "onecall": f'{HELD_OUT} {OWN} --method "{",".join(ONE_CALL)}"',
+    "threshold": f"{HELD_OUT} --method {FROM_0_TO_1} --sweep threshold=0.1:0.9:0.1",
+    **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method {QUICK}" for s in ORDERS},
+    "spread": f"--seeds 2000:2400 --shuffle-classes 0 --method {EVERY}",
+}
+# Tables that stand several experiments side by side: {title of the column: experiment}.
+SIDE_BY_SIDE = {
+    "distractors": {"0": "methods", "2": "absent2", "5": "absent5", "all": "allnames"},
+    "order": {str(s): f"order-{s}" for s in ORDERS},
+}
+# Whose pictures say it all, or whose numbers stand in a table above.
+WITHOUT_TABLE = {"threshold", *(e for table in SIDE_BY_SIDE.values() for e in table.values())} \
+    - {"methods", "absent2", "allnames"}
+TABLES = [*(e for e in EXPERIMENTS if e not in WITHOUT_TABLE), *SIDE_BY_SIDE]
+PLOTS = {"timestep": "timestep t", "threshold": "threshold"}   # experiment: what its curve is over
+
+# A network of the same size, trained on labels: python tutorial/yardstick.py --pictures 20000
+YARDSTICK = {"a network trained on labels, told the classes": {"miou": 0.907, "things": 0.858},
+             "a network trained on labels, not told": {"miou": 0.903, "things": 0.850}}
+
+
+def command(name):
+    """The arguments of an experiment for python -m minifaseg.evaluate."""
+    return f"cartoon --weights cartoon {EXPERIMENTS[name]}"
+
+
+def needed(table):
+    """The experiments that a table or a plot shows."""
+    return list(SIDE_BY_SIDE[table].values()) if table in SIDE_BY_SIDE else [table]
+
+
+def arguments(name):
+    """The same as the bench reads them."""
+    return parser().parse_args(shlex.split(command(name)))
+
+
+def methods_of(name):
+    """Whose numbers an experiment depends on."""
+    return {spec.partition(":")[0] for spec in split(arguments(name).method)}
