@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import made_from
 import minifaseg
-from minifaseg import faseg, hard, labelling, ttf
+from minifaseg import hard, labelling, ttf
 from minifaseg.cartoon.painter import paint
 from minifaseg.images import overlay
 
