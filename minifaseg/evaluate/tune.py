@@ -13,6 +13,7 @@ import numpy as np
 import minifaseg
 
 from ..faseg import upsample
+from ..wordings import COLOURS
 from ..writing import write
 from .candidates import Candidates
 from .datasets import open_dataset
@@ -29,9 +30,17 @@ TIMES = [5, 20, 50, 100]
 # quieter; then what is tried, number by number, until the budget is spent.
 LEVELS = [(0, .1, .5, .4), (0, 0, .7, .3), (0, 0, .3, .7), (0, 0, 0, 1), (.1, .1, .5, .3)]
 FASEG = {"timestep": 10, "noise": True, "steps": 0, "sample": False, "cross": (0, 0, 1, 0), "levels": (0, 0, .5, .5), "tau": 1}
+# Our own methods start where FA-Seg's search ends.
+ASKED = {**FASEG, "timestep": 20, "levels": (0, 0, 0, 1), "wordings": COLOURS}
+# Lists of wordings in words that the cartoon model knows.
+SENTENCES = ("a {}", "the {}", "a photo of a {}", "a picture of the {}")
+WORDINGS = [(*COLOURS, "{}"), (*COLOURS, *SENTENCES), SENTENCES, COLOURS[:5],
+            tuple(f"a {colour}" for colour in COLOURS),
+            tuple(f"a photo of a {colour}" for colour in COLOURS)]
 GRIDS = {
     "faseg": (FASEG, {"timestep": TIMES, "levels": LEVELS, "cross": CROSS, "tau": [2, 3]}),
-    "leaveout": ({**FASEG, "cross": (0, .1, .7, .2), "levels": (0, 0, .7, .3)}, {"softness": [0.02, 0.1]}),        # what FA-Seg's search finds
+    "wordings": (ASKED, {"wordings": WORDINGS}),
+    "leaveout": (ASKED, {"softness": [0.02, 0.1]}),
     "diffsegmenter": ({"timesteps": (5, 10, 20, 50), "cross": (0, 0, 1, 0), "template": "a picture of {}", "sample": False},
                       {"timesteps": [(5,), (10,), (20,), (50,), (100,), (10, 20, 50, 100)], "cross": CROSS, "weight": [1.0, 1.5, 2.0]}),
     "iseg": ({"timestep": 10, "cross": (0, 0, 1, 0), "template": "a picture of {}"},
