@@ -174,7 +174,6 @@ def test_maps_of_all_wordings_are_never_there_at_once(model, monkeypatch):
     assert len(most) == 1 + len(how.wordings) and max(most) <= 1            # the plain name's
 
 
-@pytest.mark.slow
 def test_as_many_names_as_a_mask_holds(model):
     result = minifaseg.segment(noise(), LONGEST, model, method="wordings", threshold=-1)
     assert len(result.grid_scores) == 254 and result.grid_scores.isfinite().all()
