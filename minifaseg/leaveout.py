@@ -19,25 +19,29 @@ import torch
 from torch import Tensor
 
 from . import ddim, prompts
-from .attention import Captured, single
-from .faseg import FASeg
+from .attention import single
+from .wordings import Worded, Wordings
 
 TOGETHER = 8                                             # views in one UNet call: bounds the memory, changes nothing else
 
 
 @dataclass
-class Weighed(Captured):
+class Weighed(Worded):
     """Captured attention, and `rise` (K, h, w): how much the error rises, cell by cell, when a class is left out of P."""
     rise: Tensor | None = None
 
 
 @dataclass(frozen=True)
-class LeaveOut(FASeg):
-    """FA-Seg's numbers and three more, chosen on cartoon scenes that no table uses."""
+class LeaveOut(Wordings):
+    """FA-Seg's numbers and three more, chosen on cartoon scenes that no table uses.
+
+    `wordings` gives it the gain of wordings.py, too, in S_c; left as it is, it asks for the name.
+    """
+    wordings: tuple[str, ...] = ("{}",)
     times: tuple[int, ...] = (100, 200, 300)
     draws: int = 2                           # of noise, at each of these times; the same for every prompt
     softness: float = 0.05                   # w: how small a change of the error matters
-    LOOK: ClassVar = (*FASeg.LOOK, "times", "draws")
+    LOOK: ClassVar = (*Wordings.LOOK, "times", "draws")
 
     @torch.no_grad()
     def captures(self, model, images, classes, caption: str | None = None) -> list[Weighed]:
@@ -54,7 +58,7 @@ class LeaveOut(FASeg):
             rises = [self.rise(model, image, states) for states in asked]
             rise = torch.cat(rises)                                             # (K, h, w)
             weighed.append(Weighed(seen.record, seen.layers, seen.size, seen.side, names, seen.lookup,
-                                   rise=rise))
+                                   wordings=seen.wordings, rise=rise))
         return weighed
 
     def asked(self, text, names, caption) -> Tensor:

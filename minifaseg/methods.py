@@ -4,6 +4,7 @@ On a command line numbers are written after the method's name:
 
     faseg:tau=0                             one number changed
     "faseg:levels=(0,0,0,1);flip=False"     several
+    "wordings:wordings=('{}','red {}')"     several texts are numbers, too
 """
 import ast
 from dataclasses import fields
@@ -19,6 +20,7 @@ METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),          # name -> (module, it
            "datasetdiffusion": ("minifaseg.rivals.datasetdiffusion", "DatasetDiffusion"),
            "diffseg": ("minifaseg.rivals.diffseg", "DiffSeg"),
            "goca": ("minifaseg.rivals.goca", "GoCA"),
+           "wordings": ("minifaseg.wordings", "Wordings"),
            "leaveout": ("minifaseg.leaveout", "LeaveOut")}
 UNSUPERVISED = ("diffseg", "iseg")                         # these also run without classes
 
@@ -75,9 +77,11 @@ def make_method(name="faseg", model=None, /, **numbers):
 
 
 def _alike(value, default) -> bool:
-    """Is `value` of a kind that can stand for `default`: truth, text, whole number, number, or several numbers?"""
+    """Is `value` of a kind that can stand for `default`: truth, text, whole number, number, several
+    texts, or several numbers?"""
     if isinstance(default, tuple):
-        return isinstance(value, (list, tuple)) and all(_alike(v, 0.0) for v in value)
+        kind = "" if isinstance(next(iter(default), None), str) else 0.0
+        return isinstance(value, (list, tuple)) and all(_alike(v, kind) for v in value)
     if isinstance(default, (bool, str)) or isinstance(value, bool):
         return type(value) is type(default)
     return isinstance(value, Integral if isinstance(default, int) else Real) and abs(value) < 2 ** 63

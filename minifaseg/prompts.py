@@ -108,11 +108,12 @@ def name_pieces(text, name: str) -> list[int]:
     return pieces
 
 
-def template_halves(template: str) -> tuple[str, str]:
-    """What a template says before and after the names; it has one place for them, or InputError."""
-    check_text(template, "the template")
+def template_halves(template: str, what="template") -> tuple[str, str]:
+    """What a template says before and after the names; it has one place for them, or InputError,
+    which calls it `what`."""
+    check_text(template, f"the {what}")
     if template.count("{}") != 1:
-        raise InputError(f"template {template[:60]!r}: put one {{}} where the names go, "
+        raise InputError(f"{what} {template[:60]!r}: put one {{}} where the names go, "
                          "as in 'a photograph of {}'")
     before, _, after = template.partition("{}")
     return before, after
@@ -153,18 +154,19 @@ def join(lookups: list[Lookup]) -> Lookup:
     return Lookup(torch.cat([lookup.states for lookup in lookups]), spans)
 
 
-def class_prompts(text, classes: tuple[str, ...], alone=False, between=",") -> Lookup:
+def class_prompts(text, classes: tuple[str, ...], alone=False, between=",",
+                  wording="{}") -> Lookup:
     """P' for these classes: as few prompts as hold all names, or with `alone` one prompt per class.
 
     Alone, no name can leak into the next through the causal text encoder; both cost no UNet pass (`alone` is ours, not the paper's).
+    wording: what is said instead of each name, such as "red {}"; the spans are the name's own.
     """
     room, comma = text.config.tokens - 2, text.pieces(between)
-    names = [name_pieces(text, c) for c in classes]
+    before, after = template_halves(wording, "wording")
+    phrases = [phrase(text, c, before, after) for c in classes]
     groups = []                                                             # indices of the classes in each prompt
     used = room + 1
-    for i, pieces in enumerate(names):
-        if len(pieces) > room:
-            refuse_long(text, classes[i])
+    for i, (pieces, _) in enumerate(phrases):
         if alone or used + len(comma) + len(pieces) > room:
             groups.append([])
             used = -len(comma)
@@ -175,10 +177,24 @@ def class_prompts(text, classes: tuple[str, ...], alone=False, between=",") -> L
         pieces = []
         for i in group:
             pieces += comma * bool(pieces)
-            spans[i] = (g, list(range(1 + len(pieces), 1 + len(pieces) + len(names[i]))))      # 1: the start token
-            pieces += names[i]
+            said, own = phrases[i]
+            spans[i] = (g, [1 + len(pieces) + j for j in own])              # 1: the start token
+            pieces += said
         rows.append(text.ids(pieces))
     return Lookup(text.states(torch.stack(rows)), spans)
+
+
+def phrase(text, name: str, before="", after="") -> tuple[list[int], list[int]]:
+    """The pieces of "before name after", and the indices of the name's own. Raises InputError if no
+    prompt can hold them."""
+    pieces = name_pieces(text, name)
+    own = list(range(len(pieces)))
+    if before or after:
+        pieces, (span,) = lay_out(text, [name], before=before, after=after)
+        own = span and [i - 1 for i in span]
+    if len(pieces) > text.config.tokens - 2:
+        refuse_long(text, name, before + after)
+    return pieces, own
 
 
 def image_prompt(text, classes: tuple[str, ...], caption: str | None = None, between=",") -> Lookup:

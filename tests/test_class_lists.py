@@ -14,7 +14,7 @@ from test_images import noise
 
 CONTEXT59 = tuple(name for _, name in CONTEXT)
 METHODS = [("faseg", {}), ("faseg", {"dual": False}), ("faseg", {"alone": True}),
-           ("leaveout", {"times": (100,), "draws": 1}), ("iseg", {}),
+           ("wordings", {}), ("leaveout", {"times": (100,), "draws": 1}), ("iseg", {}),
            ("iseg", {"keys_only": True, "clusters": 4}), ("invseg", {"steps": 2}),
            ("datasetdiffusion", {"timesteps": (100,)}), ("diffseg", {}),
            ("diffsegmenter", {"timesteps": (50,)}), ("goca", {})]
@@ -231,7 +231,9 @@ def test_evaluate_takes_all_names_of_a_data_set(method, capsys):
 
 # ---- what no prompt can take --------------------------------------------------------------------
 @pytest.mark.parametrize("method, numbers, room", [
-    ("faseg", {}, 75), ("faseg", {"dual": False}, 75), ("leaveout", {"times": (9,), "draws": 1}, 75),
+    ("faseg", {}, 75), ("faseg", {"dual": False}, 75), ("wordings", {"wordings": ("{}",)}, 75),
+    ("wordings", {"wordings": ("a {}", "red {}")}, 75 - 1),
+    ("leaveout", {"times": (9,), "draws": 1}, 75),
     ("datasetdiffusion", {"timesteps": (9,)}, 75), ("diffseg", {}, 75), ("invseg", {"steps": 1}, 75),
     ("diffsegmenter", {"timesteps": (9,)}, 75 - 3), ("iseg", {}, 75 - 8),
     ("goca", {}, 75 - 2)])

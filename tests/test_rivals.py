@@ -397,7 +397,7 @@ def test_leave_out_asks_for_every_class(model, picture):
     assert (soft - s / (1 + math.exp(-1))).abs().max() <= 1e-9
 
 
-@pytest.mark.parametrize("name", [*NAMES, "leaveout"])
+@pytest.mark.parametrize("name", [*NAMES, "leaveout", "wordings"])
 def test_every_rival_segments(name, model, picture):
     """Labels at the picture's own size, the same twice, numbers checked, background everywhere above the highest score."""
     a, b = (segment(picture, CLASSES, model, method=name) for _ in range(2))

@@ -33,7 +33,7 @@ INVERTED = ["faseg", "faseg:noise=False;steps=1;timestep=1",
             *(f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 50))]
 
 EXPERIMENTS = {
-    "methods": f"{HELD_OUT} --method {EVERY}",
+    "methods": f"{HELD_OUT} --method {EVERY},goca:normalise=False",
     "absent2": f"{HELD_OUT} --method {EVERY} --candidates gt+2",
     "absent5": f"{SOME} --method {EVERY} --candidates gt+5",
     "allnames": f"{SOME} --method {EVERY} --candidates all",

@@ -92,6 +92,9 @@ def tried_values(method, found, tried):
 
 def in_words(some):
     """A value of one choice, short: a number, or what is seen at which t."""
+    if "wordings" in some:
+        asked = some["wordings"]
+        return ", ".join(asked) if len(asked) < 5 else f"{asked[0]}, ... {asked[-1]}: {len(asked)}"
     if len(some) == 1:
         return str(next(iter(some.values())))
     return f"{'noised to' if some['noise'] else 'clean, told'} t = {some['timestep']}"

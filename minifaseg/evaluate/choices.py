@@ -8,10 +8,11 @@ from dataclasses import fields
 from importlib import import_module
 
 from ..methods import METHODS, make_method
+from ..wordings import COLOURS
 
 # Not searched: the cartoon model knows no word "photograph", and its VAE's mean serves as well
-# as a sample.
-FIXED = {"sample": False, "template": "a picture of {}"}
+# as a sample. GoCA's weights as released drown this model's words in its coarsest level.
+FIXED = {"sample": False, "template": "a picture of {}", "normalise": True}
 
 TIMES = (10, 5, 20, 50, 100, 200)
 NOISED = [{"timestep": t, "noise": True, "steps": 0} for t in TIMES]
@@ -26,8 +27,14 @@ ALL = {
                (0, .1, .5, .4), (.1, .1, .5, .3)],
     "tau": [1, 0, 2, 3, 4, 6],
 }
+# Beside the plain name, in words that the cartoon model knows.
+SENTENCES = ("a {}", "the {}", "a photo of a {}", "a picture of the {}")
+WORDINGS = [COLOURS, COLOURS[:5], SENTENCES, (*COLOURS, *SENTENCES), (*COLOURS, "{}"),
+            tuple(f"a {colour}" for colour in COLOURS)]
 OWN = {
-    "leaveout": {"softness": [.05, .01, .02, .1, .2, .5],
+    "wordings": {"wordings": WORDINGS, "share": [.5, 1.0, .75, .6, .4, .25]},
+    "leaveout": {"wordings": [COLOURS, COLOURS[:5], ("{}",)],
+                 "softness": [.05, .01, .02, .1, .2, .5],
                  "times": [(100, 200, 300), (50, 100, 200), (200,), (400,), (200, 300, 400),
                            (300, 500, 700)]},
     "diffsegmenter": {"weight": [1.21, 1.0, 1.1, 1.5, 2.0, 3.0]},
@@ -36,8 +43,7 @@ OWN = {
     "invseg": {"rate": [.02, .002, .005, .01, .05, .1], "beta": [8.0, 1.0, 2.0, 4.0, 16.0, 32.0],
                "entropy": [.5, 0.0, .25, 1.0, 2.0, 4.0], "repel": [1.0, 0.0, .25, .5, 2.0, 4.0]},
     "datasetdiffusion": {"level": [3, 2, 1], "cross": [2, 1, 3], "tau": [1, 0, 2, 3, 4, 6]},
-    "goca": {"normalise": [True, False], "blur": [1.1, 0.0, .5, .8, 1.6, 2.4]},
-    "wordings": {"share": [.5, .1, .25, .75, 1.0]},
+    "goca": {"blur": [1.1, 0.0, .5, .8, 1.6, 2.4]},
     "diffseg": {"latent": [*({"timestep": t, "noise": True} for t in TIMES),
                            *({"timestep": t, "noise": False} for t in (50, 300))],
                 "tau": [(x,) * 3 for x in (.5, .2, .3, .7, .9, 1.1)]},
