@@ -11,10 +11,11 @@ from safetensors import safe_open
 
 import minifaseg
 from minifaseg.cartoon.muon import Muon
-from minifaseg.cartoon.painter import Pen, paint
+from minifaseg.cartoon.painter import Pen, paint, scenery
 from minifaseg.cartoon.sample import sample
 from minifaseg.cartoon.stream import Captions, told_scene
 from minifaseg.cartoon.things import THINGS, ring
+from minifaseg.cartoon.twins import COLOURED, TWIN_CLASSES, twins
 from minifaseg.cartoon.wild import Wild, wild
 from minifaseg.cartoon.words import BACKDROPS, CLASSES, COLOURS, GROUNDS, SYNONYMS, WORDS, tokenizer_files, units
 from minifaseg.evaluate.candidates import Candidates
@@ -101,6 +102,70 @@ def test_every_word_is_one_token_and_captions_are_known():
     assert all(len(tokenizer(w)["input_ids"]) == 3 for w in WORDS)
     for seed in range(200):
         assert set(paint(seed, 16).caption.replace(",", "").split()) <= set(WORDS)
+
+
+# ---- twins --------------------------------------------------------------------------------------
+def twin_masks(scene):
+    """Where the left twin is and where the right one, by the labels."""
+    return [scene.labels == TWIN_CLASSES.index(name) + 1 for name in scene.classes[:2]]
+
+
+def test_twins_are_of_one_kind_in_two_colours():
+    kinds = set()
+    for seed in range(60):
+        scene = twins(seed)
+        (one, kind), (two, same) = (name.split() for name in scene.classes[:2])
+        assert kind == same and one != two and {f"{one} {kind}", f"{two} {kind}"} <= set(COLOURED)
+        assert [scene.words[name] for name in scene.classes[:2]] == [one, two]
+        assert f"{one} {kind} and a" in scene.caption and scene.caption.endswith(f"{two} {kind}")
+        assert {TWIN_CLASSES[i - 1] for i in np.unique(scene.labels) if i} == set(scene.classes)
+        kinds.add(kind)
+    assert len(kinds) > 10
+
+
+def test_twins_are_the_same_for_the_same_seed():
+    a, b, other = twins(5), twins(5), twins(6)
+    assert a.image.tobytes() == b.image.tobytes() and (a.labels == b.labels).all()
+    assert a.classes == b.classes and a.caption == b.caption
+    assert a.image.tobytes() != other.image.tobytes()
+    fine = twins(5, 256)
+    assert fine.classes == a.classes and (fine.labels[::2, ::2] == a.labels).mean() > 0.95
+
+
+def test_both_twins_can_be_seen_left_and_right():
+    for seed in range(200):
+        left, right = twin_masks(twins(seed))
+        assert min(left.sum(), right.sum()) > 0.03 * left.size
+        assert np.argwhere(left)[:, 1].mean() + 20 < np.argwhere(right)[:, 1].mean()
+
+
+def test_labels_of_twins_are_what_was_drawn_on_the_scenery():
+    """The picture differs from the scenery alone where a label says twin, and nowhere else but at
+    the smoothed rims; beside the twins the labels are the scenery's."""
+    for seed in range(30):
+        scene, pen = twins(seed), Pen(128)
+        scenery(pen, np.random.default_rng([seed, 1506]), seed)
+        drawn = (np.asarray(scene.image) != np.asarray(pen.image.reduce(2))).any(-1)
+        left, right = twin_masks(scene)
+        assert (drawn != (left | right)).sum() < 0.12 * drawn.sum()
+        alone = np.asarray(pen.label_image)
+        names = np.array(["", *CLASSES])[alone]
+        there = np.array(["", *TWIN_CLASSES])[scene.labels]
+        assert (names == there)[~(left | right)].all()
+
+
+def test_every_twin_has_the_colour_of_its_name():
+    """Paint of a name's colour is on the twin of that name. Some is on the other one, too, where
+    that is the colour of a detail: sails are white."""
+    for seed in range(200):
+        scene = twins(seed)
+        picture, on = np.asarray(scene.image).astype(int), twin_masks(scene)
+        colours = [COLOURS[name.split()[0]] for name in scene.classes[:2]]
+        paint_of = [(abs(picture - colour) <= 14).all(-1) for colour in colours]
+        own = [(paint_of[i] & on[i]).sum() for i in (0, 1)]
+        other = [(paint_of[i] & on[1 - i]).sum() for i in (0, 1)]
+        assert min(own[0] / on[0].sum(), own[1] / on[1].sum()) > 0.25
+        assert sum(own) > 2 * sum(other)
 
 
 # ---- training -----------------------------------------------------------------------------------------------------------------------

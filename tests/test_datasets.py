@@ -6,9 +6,11 @@ from PIL import Image
 from minifaseg import clean_classes
 from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.things import THINGS
+from minifaseg.cartoon.twins import COLOURED, TWIN_CLASSES, twins
 from minifaseg.cartoon.words import CLASSES
 from minifaseg.errors import InputError
 from minifaseg.evaluate import datasets, names
+from minifaseg.evaluate.candidates import Candidates
 from minifaseg.evaluate.datasets import NAMES
 from minifaseg.images import mask_image
 
@@ -24,7 +26,8 @@ ON_DISK = sorted(PLACES)
 ID = {"voc": "2007_000033", "context59": "2008_000002", "context60": "2008_000002", "coco-object": "000000000139",
       "cocostuff27": "000000000139", "cityscapes27": "frankfurt_000000_000294"}
 COUNTS = {"voc": (20, 20), "context59": (59, 20), "context60": (59, 20), "coco-object": (80, 80), "cityscapes27": (27, 10),
-          "cocostuff27": (27, 12), "cartoon": (26, 14)}                     # classes, things
+          "cocostuff27": (27, 12), "cartoon": (26, 14),                     # classes, things
+          "cartoon-twins": (166, 154)}
 GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)                             # COCO category ids that nothing was annotated with
 
 
@@ -79,7 +82,8 @@ def test_lists_have_their_length_and_no_name_twice(name, tmp_path):
     assert clean_classes(data.classes) == data.classes                      # fit for a prompt: tidy, and each wording once
     assert set(data.things) <= set(data.classes)
     assert not any(mark in word for word in data.classes for mark in ",;-_")
-    assert data.background == (name in ("voc", "context60", "coco-object", "cartoon"))
+    with_background = ("voc", "context60", "coco-object", "cartoon", "cartoon-twins")
+    assert data.background == (name in with_background)
 
 
 def test_voc_and_context_spell_compounds_apart(tmp_path):
@@ -173,6 +177,18 @@ def test_the_cartoon_world_is_what_the_painter_paints():
         assert image.tobytes() == scene.image.tobytes() and image.size == (48, 48)
         assert labels.dtype == np.uint8 and (labels == scene.labels).all()
     assert open_dataset("cartoon").ids == tuple(str(seed) for seed in range(1000, 1200))
+
+
+def test_twins_are_a_data_set_of_the_cartoon_world():
+    data = open_dataset("cartoon-twins", seeds=[7, 1003], side=48)
+    assert data.classes == data.file_names == TWIN_CLASSES and data.things == COLOURED
+    for id in data.ids:
+        image, labels = data.read(id)
+        scene = twins(int(id), 48)
+        assert image.tobytes() == scene.image.tobytes() and (labels == scene.labels).all()
+        assert set(Candidates("gt", data)(id, image, labels)) == set(scene.classes)
+    refused(lambda: open_dataset("cartoon-twins", seeds=[]), "cartoon-twins", "seeds")
+    refused(lambda: open_dataset("cartoon-twins", listing="x.txt"), "cartoon-twins", "no list")
 
 
 # Pictures

@@ -72,6 +72,7 @@ def test_ablations_give_every_row_its_own_threshold():
         "inversion",
         "onecall",
         "invseg",
+        "twins",
     ):
         a = e.arguments(name)
         assert a.thresholds and not set(a.thresholds) & set(a.seeds)

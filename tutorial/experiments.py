@@ -29,6 +29,7 @@ PARTS = ["faseg", "faseg:dual=False", "faseg:alone=True", "faseg:sample=True",
          "faseg:cross=(.15,.7,.15,0);levels=(.1,.1,.5,.3);tau=2"]
 TIMESTEPS = [f"faseg:timestep={t}" for t in (1, 5, 10, 20, 50, 100, 200, 400, 600)]
 ONE_CALL = [f"faseg:noise=False;timestep=1;steps={n}" for n in (1, 0)]
+TWINS = [*split(QUICK), "faseg:tau=0", "faseg:alone=True"]
 INVERTED = ["faseg", "faseg:noise=False;steps=1;timestep=1",
             *(f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 50))]
 
@@ -48,8 +49,10 @@ EXPERIMENTS = {
     "onecall": f'{HELD_OUT} {OWN} --method "{",".join(ONE_CALL)}"',
     "threshold": f"{HELD_OUT} --method {FROM_0_TO_1} --sweep threshold=0.1:0.9:0.1",
     **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method {QUICK}" for s in ORDERS},
+    "twins": f'{SOME} {OWN} --method "{",".join(TWINS)}"',
     "spread": f"--seeds 2000:2400 --shuffle-classes 0 --method {EVERY}",
 }
+DATA = {"twins": "cartoon-twins"}                         # the others: cartoon
 # Tables that stand several experiments side by side: {title of the column: experiment}.
 SIDE_BY_SIDE = {
     "distractors": {"0": "methods", "2": "absent2", "5": "absent5", "all": "allnames"},
@@ -68,7 +71,7 @@ YARDSTICK = {"a network trained on labels, told the classes": {"miou": 0.907, "t
 
 def command(name):
     """The arguments of an experiment for python -m minifaseg.evaluate."""
-    return f"cartoon --weights cartoon {EXPERIMENTS[name]}"
+    return f"{DATA.get(name, 'cartoon')} --weights cartoon {EXPERIMENTS[name]}"
 
 
 def needed(table):

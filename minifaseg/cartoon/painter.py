@@ -235,16 +235,12 @@ def label_of(name):
     return CLASSES.index(name) + 1
 
 
-def paint(seed, size=128, *, things=None, ground=None, backdrop=None, loose=None):
-    """The scene of this seed at `size` x `size` pixels. The same seed at another size is the same
-    scene, drawn finer. What is to be seen can be given: things ("cat", "dog"), a ground, a backdrop
-    ("" for plain paper); the seed decides the rest. loose: a `Wild`, for scenes to train on."""
-    rng = np.random.default_rng([seed, 2506])
-    extra = np.random.default_rng([seed, 1977])           # leaves the draws of `rng` as they are
-    pen = Pen(size, loose.view if loose else (0, 0, 1))
+def scenery(pen, rng, seed, ground=None, backdrop=None):
+    """Draws all that things stand on and before. Returns the height y of the horizon, and the
+    colour words of the scene so far: {name: colour word or ""}."""
     horizon, swell = float(rng.uniform(.4, .62)), float(rng.uniform(-.035, .035))
     behind = horizon + abs(swell)                                     # the backdrop reaches behind the ground's rim
-    names, words = [], {}                                             # words: name -> colour word or ""
+    words = {}
 
     drawn = "" if rng.random() < 1 / 7 else str(rng.choice(BACKDROPS))
     backdrop = drawn if backdrop is None else backdrop
@@ -269,6 +265,18 @@ def paint(seed, size=128, *, things=None, ground=None, backdrop=None, loose=None
     rim = [(x / 12, horizon + swell * float(np.sin(x / 12 * 3.1 + seed))) for x in range(-1, 14)]
     pen.shape(rim + [(1.1, 1.1), (-.1, 1.1)], tone)
     globals()[ground](pen, horizon + abs(swell), rng, tone)
+    return horizon, words
+
+
+def paint(seed, size=128, *, things=None, ground=None, backdrop=None, loose=None):
+    """The scene of this seed at `size` x `size` pixels. The same seed at another size is the same
+    scene, drawn finer. What is to be seen can be given: things ("cat", "dog"), a ground, a backdrop
+    ("" for plain paper); the seed decides the rest. loose: a `Wild`, for scenes to train on."""
+    rng = np.random.default_rng([seed, 2506])
+    extra = np.random.default_rng([seed, 1977])           # leaves the draws of `rng` as they are
+    pen = Pen(size, loose.view if loose else (0, 0, 1))
+    horizon, words = scenery(pen, rng, seed, ground, backdrop)
+    names = []
 
     spots = []                                                        # things, from far to near
     count = int(rng.choice((1, 2, 3), p=(.25, .45, .3)))

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..cartoon.painter import paint
 from ..cartoon.things import THINGS
+from ..cartoon.twins import COLOURED, TWIN_CLASSES, twins
 from ..cartoon.words import CLASSES
 from ..errors import InputError
 from ..origin import digest, file_digest
@@ -125,7 +126,9 @@ LAYOUTS = {
                           "labels are those of stuffthingmaps_trainval2017.zip, values 0 to 181 "
                           "and 255; not labelTrainIds", COCO_SIZES, (CURATED, f"../{CURATED}"),
                           {"train": (49629,), "val": (2175,)})}
-NAMES = (*LAYOUTS, "cartoon")
+PAINTED = {"cartoon": (paint, CLASSES, tuple(THINGS)),             # painter, classes, things
+           "cartoon-twins": (twins, TWIN_CLASSES, COLOURED)}
+NAMES = (*LAYOUTS, *PAINTED)
 
 
 def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 1200), side: int = 128,
@@ -137,10 +140,10 @@ def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 120
     refused; partial: take what is there. The cartoon world needs no root and has no splits: one
     picture of side x side pixels per seed; its ids are the seeds as text.
     """
-    if name == "cartoon":
+    if name in PAINTED:
         if listing is not None:
-            raise InputError(f"cartoon: no list of pictures ({listing}); its scenes go by seeds")
-        return open_cartoon(seeds, side)
+            raise InputError(f"{name}: no list of pictures ({listing}); its scenes go by seeds")
+        return open_painted(name, seeds, side)
     if name not in LAYOUTS:
         raise InputError(f"no data set {name!r}; there is: {', '.join(NAMES)}")
     layout = LAYOUTS[name]
@@ -165,21 +168,22 @@ def open_dataset(name: str, root=None, split: str = "val", seeds=range(1000, 120
                    str(listing), size, files)
 
 
-def open_cartoon(seeds, side) -> Dataset:
+def open_painted(name, seeds, side) -> Dataset:
     try:
         ids = tuple(str(index(seed)) for seed in seeds)
     except TypeError:
         ids = ()
     if not ids or any(i.startswith("-") for i in ids):
-        raise InputError(f"cartoon: seeds {seeds!r}; give one or more whole numbers from 0, such as range(1000, 1200)")
+        raise InputError(f"{name}: seeds {seeds!r}; give one or more whole numbers from 0, such as range(1000, 1200)")
     if side < 1:
-        raise InputError(f"cartoon: pictures of {side} x {side} pixels; give a side of 1 or more")
-    reader = functools.partial(read_cartoon, side)
-    return Dataset("cartoon", CLASSES, CLASSES, True, tuple(THINGS), ids, reader, size=len(ids))
+        raise InputError(f"{name}: pictures of {side} x {side} pixels; give a side of 1 or more")
+    painter, classes, things = PAINTED[name]
+    reader = functools.partial(read_painted, painter, side)
+    return Dataset(name, classes, classes, True, things, ids, reader, size=len(ids))
 
 
-def read_cartoon(side, id):
-    scene = paint(int(id), side)
+def read_painted(painter, side, id):
+    scene = painter(int(id), side)
     return scene.image, scene.labels.copy()                                 # Pillow's own memory is read-only
 
 
