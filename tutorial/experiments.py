@@ -12,6 +12,7 @@ OWN = "--thresholds 5000:5060"                            # each row's own, from
 SLOW = ("invseg", "leaveout")                             # ten times as slow as the others
 EVERY = ",".join(minifaseg.METHODS)
 ORDERS = (1, 2, 3, 4)
+FEW = "faseg,iseg,datasetdiffusion,wordings"
 QUICK = ",".join(m for m in minifaseg.METHODS if m not in SLOW)
 MARGINS = [m for m in minifaseg.METHODS if hasattr(minifaseg.make_method(m), "MARGINS")]
 FROM_0_TO_1 = ",".join(m for m in minifaseg.METHODS if m not in (*SLOW, *MARGINS))
@@ -39,7 +40,7 @@ EXPERIMENTS = {
     "absent5": f"{SOME} --method {EVERY} --candidates gt+5",
     "allnames": f"{SOME} --method {EVERY} --candidates all",
     "segments": f"{HELD_OUT} --unsupervised --method diffseg,iseg:merge_tau=0.1",
-    "invseg": f"{SOME} {OWN} --method invseg:steps=0,invseg,invseg:repel=0.0,invseg:repel=1.0",
+    "invseg": f"{SOME} {OWN} --method invseg:steps=0,invseg,invseg:repel=0.0,invseg:entropy=0.0",
     "steps": f'{HELD_OUT} {OWN} --method "{",".join(STEPS)}"',
     "ablation": f'{HELD_OUT} {OWN} --method "{",".join(PARTS)}"',
     "captions": f"{HELD_OUT} {OWN} --captions {RUNS}/captions.json --method faseg,faseg:dual=False",
@@ -48,9 +49,9 @@ EXPERIMENTS = {
     "inversion": f'{SOME} {OWN} --method "{",".join(INVERTED)}"',
     "onecall": f'{HELD_OUT} {OWN} --method "{",".join(ONE_CALL)}"',
     "threshold": f"{HELD_OUT} --method {FROM_0_TO_1} --sweep threshold=0.1:0.9:0.1",
-    **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method {QUICK}" for s in ORDERS},
+    **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method {FEW}" for s in ORDERS},
     "twins": f'{SOME} {OWN} --method "{",".join(TWINS)}"',
-    "spread": f"--seeds 2000:2400 --shuffle-classes 0 --method {EVERY}",
+    "spread": f"--seeds 2000:2400 --shuffle-classes 0 --method {FEW},leaveout",
 }
 DATA = {"twins": "cartoon-twins"}                         # the others: cartoon
 # Tables that stand several experiments side by side: {title of the column: experiment}.
