@@ -35,10 +35,10 @@ INVERTED = ["faseg", "faseg:noise=False;steps=1;timestep=1",
             *(f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 50))]
 
 EXPERIMENTS = {
-    "methods": f"{HELD_OUT} --method {EVERY},goca:normalise=False",
+    "methods": f"{HELD_OUT} --method {EVERY},iseg:inner=True,goca:normalise=False",
     "absent2": f"{HELD_OUT} --method {EVERY} --candidates gt+2",
-    "absent5": f"{SOME} --method {EVERY} --candidates gt+5",
-    "allnames": f"{SOME} --method {EVERY} --candidates all",
+    "absent5": f"{SOME} --method {QUICK},leaveout --candidates gt+5",
+    "allnames": f"{SOME} --method {QUICK},leaveout --candidates all",
     "segments": f"{HELD_OUT} --unsupervised --method diffseg,iseg:merge_tau=0.1",
     "invseg": f"{SOME} {OWN} --method invseg:steps=0,invseg,invseg:repel=0.0,invseg:entropy=0.0",
     "steps": f'{HELD_OUT} {OWN} --method "{",".join(STEPS)}"',

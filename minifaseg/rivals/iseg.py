@@ -11,7 +11,8 @@ entropy step on the map removes the many small entries that would blur everythin
 
 As in the code: gamma on the text state, so that values grow too (`keys_only=True`: looked up only,
 as the slides print it); log10 and the column maximum; of the 32 x 32 layers the last on the way down
-and all on the way up but the last; one self-attention layer of the finest level.
+and all on the way up but the last (`inner`; where a level has one block, as in the cartoon model,
+that leaves out the layer that knows words best); one self-attention layer of the finest level.
 
 What differs from the release, and why:
 - It runs SD 2.1, whose finest level has five heads, and takes two of them; SD 1.5 has others, so all
@@ -48,6 +49,7 @@ class ISeg:
     gamma: float = 1.6
     keys_only: bool = False
     cross: tuple[float, ...] = (0.0, 0.7, 0.3, 0.0)      # levels 8, 16, 32, 64
+    inner: bool = True                                   # of the second finest level the layers named above; False: all
     layers: tuple[int, ...] = (-2,)                      # which self-attention layers of the finest level, averaged; () = all
     lam: float = 0.015                                   # of log10: 0.0065 in natural logarithms
     iterations: int = 8                                  # N
@@ -118,7 +120,7 @@ class ISeg:
         C = 0
         for grid, w in weighted(captured.grids, self.cross):
             paths = list(captured.at(grid, "attn2"))
-            if grid == captured.grids[-2]:
+            if self.inner and grid == captured.grids[-2]:
                 paths = inner_layers(paths)
             c = captured.cross_map(grid, captured.lookup.states, paths)[:, 0]   # (1, n, T)
             c = c / c.sum(1, keepdim=True)
