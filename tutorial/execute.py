@@ -30,7 +30,7 @@ def execute(path):
         if "thumbnail" in cell.metadata.get("tags", []):
             data = next(o["data"]["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
             picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
-            picture.thumbnail((360, 150), Image.LANCZOS)
+            picture.thumbnail((720, 300), Image.LANCZOS)
             picture.save(HERE / "figures" / f"{path.name[:2]}.png", optimize=True)
     made_from.note({path.name: made_from.now(())})
     print(f"{path.name}: {seconds:.0f} s, {path.stat().st_size / 1000:.0f} kB", flush=True)

@@ -31,6 +31,7 @@ PARTS = ["faseg", "faseg:dual=False", "faseg:alone=True", "faseg:sample=True",
 TIMESTEPS = [f"faseg:timestep={t}" for t in (1, 5, 10, 20, 50, 100, 200, 400, 600)]
 ONE_CALL = [f"faseg:noise=False;timestep=1;steps={n}" for n in (1, 0)]
 TWINS = [*split(QUICK), "faseg:tau=0", "faseg:alone=True"]
+SOFT = ["faseg", "wordings", "leaveout", *(f"leaveout:softness={w}" for w in (.2, .1, .05, .02))]
 INVERTED = ["faseg", "faseg:noise=False;steps=1;timestep=1",
             *(f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 50))]
 
@@ -50,6 +51,8 @@ EXPERIMENTS = {
     "onecall": f'{HELD_OUT} {OWN} --method "{",".join(ONE_CALL)}"',
     "threshold": f"{HELD_OUT} --method {FROM_0_TO_1} --sweep threshold=0.1:0.9:0.1",
     **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method {FEW}" for s in ORDERS},
+    "soft0": f"{SOME} --method {','.join(SOFT)}",
+    "soft2": f"{SOME} --method {','.join(SOFT)} --candidates gt+2",
     "twins": f'{SOME} {OWN} --method "{",".join(TWINS)}"',
     "spread": f"--seeds 2000:2400 --shuffle-classes 0 --method {FEW},leaveout",
 }
@@ -57,6 +60,7 @@ DATA = {"twins": "cartoon-twins"}                         # the others: cartoon
 # Tables that stand several experiments side by side: {title of the column: experiment}.
 SIDE_BY_SIDE = {
     "distractors": {"0": "methods", "2": "absent2", "5": "absent5", "all": "allnames"},
+    "softness": {"exact names": "soft0", "two absent": "soft2"},
     "order": {str(s): f"order-{s}" for s in ORDERS},
 }
 # Whose pictures say it all, or whose numbers stand in a table above.
