@@ -71,7 +71,7 @@ def tune(setup):
     for method, numbers in found.items():
         mine = tried[method]
         told[method] = {"tried": len(mine), "choices": tried_values(method, numbers, mine)}
-    made = made_from.now(weights=setup.weights, experiment="tune")
+    made = made_from.now(weights=setup.weights)
     save(setup.runs / TUNED, {"made_from": made, "methods": told})
 
 
