@@ -32,6 +32,8 @@ TIMESTEPS = [f"faseg:timestep={t}" for t in (1, 5, 10, 20, 50, 100, 200, 400, 60
 ONE_CALL = [f"faseg:noise=False;timestep=1;steps={n}" for n in (1, 0)]
 TWINS = [*split(QUICK), "faseg:tau=0", "faseg:alone=True"]
 SOFT = ["faseg", "wordings", "leaveout", *(f"leaveout:softness={w}" for w in (.2, .1, .05, .02))]
+ONE_STEP = "noise=False;timestep=50;steps=1"
+ONE_STEP_EACH = [spec for m in ("faseg", "wordings") for spec in (m, f"{m}:{ONE_STEP}")]
 INVERTED = ["faseg", "faseg:noise=False;steps=1;timestep=1",
             *(f"faseg:noise=False;timestep=50;steps={n}" for n in (0, 1, 2, 5, 10, 50))]
 
@@ -48,6 +50,7 @@ EXPERIMENTS = {
     "tau": f"{HELD_OUT} {OWN} --sweep tau=1:4:1",
     "timestep": f'{HELD_OUT} {OWN} --method "{",".join(TIMESTEPS)}"',
     "inversion": f'{SOME} {OWN} --method "{",".join(INVERTED)}"',
+    "onestep": f'{HELD_OUT} {OWN} --method "{",".join(ONE_STEP_EACH)}"',
     "onecall": f'{HELD_OUT} {OWN} --method "{",".join(ONE_CALL)}"',
     "threshold": f"{HELD_OUT} --method {FROM_0_TO_1} --sweep threshold=0.1:0.9:0.1",
     **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method {FEW}" for s in ORDERS},
