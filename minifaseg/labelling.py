@@ -25,7 +25,8 @@ def upsample(maps: Tensor, size: tuple[int, int], mode="bicubic") -> Tensor:
 
 
 def upsample_strip(maps: Tensor, size: tuple[int, int], strip: slice, mode="bicubic") -> Tensor:
-    """Some columns of `upsample`, to the last bit: (K, h, w) -> (K, H, columns).
+    """Some columns of `upsample`: (K, h, w) -> (K, H, columns); bicubic to the last bit, bilinear
+    up to float32's rounding.
 
     Interpolation works along rows first, then along columns. A pass that keeps its length copies,
     so the two can be made one by one, and between them all but the strip is dropped.

@@ -15,11 +15,11 @@ from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.words import CLASSES as CARTOON
 from minifaseg.cartoon.words import COLOURS as COLOUR_WORDS
 from minifaseg.cartoon.words import TYPICAL
+from minifaseg.checkpoints.hub import CARTOON as WEIGHTS
 from minifaseg.evaluate.datasets import open_dataset
 from minifaseg.evaluate.names import CONTEXT
 from minifaseg.evaluate.rows import make_rows
 from minifaseg.methods import parse_method
-from minifaseg.wordings import COLOURS
 from test_class_lists import (authority_tokenizer, check_prompt, exact,  # noqa: F401 (fixtures)
                               model)
 from test_images import noise
@@ -194,7 +194,9 @@ def test_texts_on_a_command_line(cartoon):
 
 def test_a_models_file_may_recommend_texts(cartoon):
     """JSON has lists, no tuples."""
-    assert make_method("wordings", cartoon).wordings == tuple(json.loads(json.dumps(COLOURS)))
+    beside = json.loads(WEIGHTS.with_suffix(".json").read_text())["wordings"]["wordings"]
+    assert isinstance(beside, list) and len(beside) > 1
+    assert make_method("wordings", cartoon).wordings == tuple(beside)
 
 
 @pytest.mark.parametrize("value", ["red {}", 3, (1, 2), ("{}", 1), (0.5,), (None,), True,
