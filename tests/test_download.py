@@ -266,6 +266,7 @@ def test_a_cut_connection_is_resumed(hub, tmp_path):
     assert cached(tmp_path)[UNET] == body
 
 
+@pytest.mark.slow
 def test_cut_for_good_then_run_again(files, hub, tmp_path):
     """Finished files are not fetched twice. A half file is the hub library's affair: 2.4 starts it anew, older ones resume."""
     hub.cut = {UNET: 100}

@@ -62,8 +62,10 @@ print(json.dumps({"ends": ends, "files": sorted(whole)}))
 """
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("what", ["folder", "bench"])
+@pytest.mark.parametrize("what, kills", [
+    ("folder", 3),
+    pytest.param("folder", 50, marks=pytest.mark.slow),
+    pytest.param("bench", 50, marks=pytest.mark.slow)])        # a few: test_evaluate's killed run
 def test_killed_at_random_moments(tmp_path, what, kills):
     """SIGKILL, the same command again, SIGKILL, ...: in the end every byte is that of an undisturbed run, and no other file is left."""
     (tmp_path / "photos").mkdir()

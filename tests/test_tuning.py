@@ -51,7 +51,8 @@ def test_all_thresholds_at_once_are_each_by_itself():
         assert np.array_equal(m, confusion(truth, np.where(scores >= threshold, labels, 0), 5))
 
 
-@pytest.mark.parametrize("method", ["faseg", "datasetdiffusion", "invseg"])
+@pytest.mark.parametrize("method", [
+    "faseg", "datasetdiffusion", pytest.param("invseg", marks=pytest.mark.slow)])
 def test_the_search_scores_as_the_bench_does(model, method):
     """mIoU at a threshold of the grid: that of the run with this threshold, pixel for pixel."""
     dataset, candidates = tuning_scenes(range(5000, 5002), model)
