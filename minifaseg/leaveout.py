@@ -57,8 +57,7 @@ class LeaveOut(Wordings):
         for seen, image in zip(captured, images):
             rises = [self.rise(model, image, states) for states in asked]
             rise = torch.cat(rises)                                             # (K, h, w)
-            weighed.append(Weighed(seen.record, seen.layers, seen.size, seen.side, names, seen.lookup,
-                                   wordings=seen.wordings, rise=rise))
+            weighed.append(Weighed(**vars(seen), rise=rise))
         return weighed
 
     def asked(self, text, names, caption) -> Tensor:

@@ -63,8 +63,7 @@ class Wordings(FASeg):
         names = prompts.clean_classes(classes)
         asked = tuple(prompts.class_prompts(model.text, names, self.alone, wording=wording)
                       for wording in self.wordings)
-        return [Worded(seen.record, seen.layers, seen.size, seen.side, names, seen.lookup,
-                       wordings=asked)
+        return [Worded(**vars(seen), wordings=asked)
                 for seen in super().captures(model, images, names, caption)]
 
     @torch.no_grad()

@@ -58,14 +58,16 @@ def write_page(names, setup, with_bench):
         gallery(setup.figures / "results-methods.png", setup.weights)
         made["results-methods.png"] = made_from.now(weights=setup.weights)
     text = setup.page.read_text(encoding="utf-8")
-    changed = [name for name, lines in new.items() if fill(text, name, lines) != text]
+    changed = set()
     for name, lines in new.items():
-        text = fill(text, name, lines)
+        before, text = text, fill(text, name, lines)
+        if text != before:
+            changed.add(name)
     write(setup.page, lambda file: file.write(text.encode()))
     for thing, record in made.items():
         made[thing] = {part: record[part] for part in made_from.PARTS}
     made_from.note(made, setup.figures)
-    tell_what_to_read(text, {*changed, *(name for name in PLOTS if name in measured)})
+    tell_what_to_read(text, changed | {*(name for name in PLOTS if name in measured)})
 
 
 def tell_what_to_read(text, changed):

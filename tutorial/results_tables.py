@@ -46,9 +46,9 @@ def side_by_side(table, measured):
     """mIoU of each row in several experiments, with its intervals."""
     reports = {title: measured[name] for title, name in SIDE_BY_SIDE[table].items()}
     head = ["row", *(f"{title} ({report['pictures']} scenes)" for title, report in reports.items())]
-    rows, all_there = [], [set(report["methods"]) for report in reports.values()]
+    rows, common = [], set.intersection(*(set(report["methods"]) for report in reports.values()))
     for name in next(iter(reports.values()))["methods"]:
-        if name not in set.intersection(*all_there):
+        if name not in common:
             continue
         found = [report["methods"][name] for report in reports.values()]
         shown = [with_interval(m["miou"], m.get("ci"), points) for m in found]

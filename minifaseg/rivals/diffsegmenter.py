@@ -14,14 +14,14 @@ What differs from the release, and why:
 - The code averages the word after a class with it where that word ends in "ing": not taken over.
 - Its noise is unseeded; here it has a seed.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import QK, Captured, mean_map, walk
+from ..attention import Captured, mean_map, walk
 from ..hard import as_image, minmax, on_grid, weighted
 from ..labelling import minmax_at
 from ..prompts import Lookup, check_text, clean_classes, lay_out, refuse_long, template_halves
@@ -62,15 +62,16 @@ class DiffSegmenter:
         classes = clean_classes(classes)
         lookup = self.prompts(model.text, classes, caption)
         z = latents(model, image, self.timesteps, sample=self.sample, seed=self.seed)
+        layers = model.unet.attention_layers()
         few, views = max(1, TOGETHER // len(z)), []      # classes seen in one UNet call
         for first in range(0, len(classes), few):
             k = slice(first, first + few)
             record = see(model, z, self.timesteps, lookup.states[k])
-            views.append(self.class_maps(record, [token for _, (token,) in lookup.spans[k]]))
+            seen = Viewed(record, layers, image.size, model.side, classes, lookup)
+            views.append(self.class_maps(seen, [token for _, (token,) in lookup.spans[k]]))
         x, Ax = ({grid: torch.cat([view[i][grid] for view in views], dim=1) for grid in views[0][i]}
                  for i in (0, 1))
-        layers = model.unet.attention_layers()
-        return Viewed(record, layers, image.size, model.side, classes, lookup, x=x, Ax=Ax)
+        return replace(seen, x=x, Ax=Ax)
 
     def prompts(self, text, classes, caption=None) -> Lookup:
         """A prompt per class: the template with its name, then its continuation as it stands. The
@@ -98,18 +99,17 @@ class DiffSegmenter:
             spans.append((g, word[-1:]))
         return Lookup(torch.stack(states), spans)
 
-    def class_maps(self, record: dict[str, QK], tokens) -> tuple[dict, dict]:
+    def class_maps(self, seen: Captured, tokens) -> tuple[dict, dict]:
         """x and Ax (T, k, N) of each level, from the views of k classes; tokens: the one that is
         looked up in each class's prompt."""
-        grids, x, Ax = sorted({qk.grid for qk in record.values()}), {}, {}
+        x, Ax, grids = {}, {}, seen.grids
         full, tokens = grids[-1], tokens * len(self.timesteps)
-        finest = [qk for path, qk in record.items() if qk.grid == full and path.endswith("attn1")]
         for grid in grids:
-            layers = [qk for path, qk in record.items() if qk.grid == grid and path.endswith("attn2")]
-            cross = mean_map(layers)                                            # (B, n, tokens)
+            cross = mean_map(list(seen.at(grid, "attn2").values()))             # (B, n, tokens)
             c = torch.stack([view[:, token] for view, token in zip(cross, tokens)])[..., None]
             up = F.interpolate(as_image(c, grid), size=full, mode="bilinear", align_corners=False)
             x[grid] = minmax(on_grid(up))                                       # (B, N, 1)
+        finest = list(seen.at(full, "attn1").values())
         refined = walk(finest, torch.cat(list(x.values()), -1))                 # (B, N, levels)
         for i, grid in enumerate(grids):
             Ax[grid] = refined[..., i].unflatten(0, (len(self.timesteps), -1))  # (T, k, N)

@@ -33,8 +33,7 @@ from ..attention import BLOCK, QK, Captured, inner_layers, mean_map, single, wal
 from ..hard import as_image, minmax, on_grid
 from ..prompts import Lookup, clean_classes
 from .entities import Prompt, prompts
-from .iseg import views
-from .look import look
+from .look import look, views
 
 
 @dataclass

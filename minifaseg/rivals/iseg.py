@@ -33,12 +33,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import QK, Captured, inner_layers, mean_map
+from ..attention import Captured, inner_layers, mean_map
 from ..hard import as_image, minmax, on_grid, weighted
 from ..labelling import minmax_at, upsample
 from ..prompts import Lookup, class_maps, clean_classes, join, lay_out, parts, template_halves
 from .diffseg import merge
-from .look import look
+from .look import look, views
 
 
 @dataclass(frozen=True)
@@ -133,20 +133,6 @@ class ISeg:
         """P (N, N), rows sum to 1."""
         layers = list(captured.at(captured.grids[-1], "attn1").values())
         return reduce_entropy(mean_map([layers[i] for i in self.layers] or layers)[0], self.lam)
-
-
-def views(captured: Captured) -> list[Captured]:
-    """Each prompt's view with its own classes, as if they were all that was asked for."""
-    states, spans = captured.lookup
-    out = []
-    for g in range(len(states)):
-        record = {path: QK(q[g:g + 1], k[g:g + 1], grid)
-                  for path, (q, k, grid) in captured.record.items()}
-        own = [i for i, (prompt, _) in enumerate(spans) if prompt == g]
-        lookup = Lookup(states[g:g + 1], [(0, spans[i][1]) for i in own])
-        classes = tuple(captured.classes[i] for i in own)
-        out.append(Captured(record, captured.layers, captured.size, captured.side, classes, lookup))
-    return out
 
 
 def reduce_entropy(A: Tensor, lam: float) -> Tensor:

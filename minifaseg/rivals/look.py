@@ -3,7 +3,8 @@ import torch
 from torch import Tensor
 
 from .. import ddim
-from ..attention import QK
+from ..attention import QK, Captured
+from ..prompts import Lookup
 
 TOGETHER = 4                                             # views in one UNet call: bounds the memory, changes nothing else
 
@@ -45,3 +46,17 @@ def see(model, z: Tensor, timesteps, states: Tensor) -> dict[str, QK]:
         records.append({})
         model.unet(z[b:b + TOGETHER], ts[b:b + TOGETHER], text[b:b + TOGETHER], records[-1])
     return {path: QK(*(torch.cat([r[path][i] for r in records]) for i in (0, 1)), grid=qk.grid) for path, qk in records[0].items()}
+
+
+def views(captured: Captured) -> list[Captured]:
+    """Each prompt's view with its own classes, as if they were all that was asked for."""
+    states, spans = captured.lookup
+    out = []
+    for g in range(len(states)):
+        record = {path: QK(q[g:g + 1], k[g:g + 1], grid)
+                  for path, (q, k, grid) in captured.record.items()}
+        own = [i for i, (prompt, _) in enumerate(spans) if prompt == g]
+        lookup = Lookup(states[g:g + 1], [(0, spans[i][1]) for i in own])
+        classes = tuple(captured.classes[i] for i in own)
+        out.append(Captured(record, captured.layers, captured.size, captured.side, classes, lookup))
+    return out
