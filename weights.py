@@ -14,12 +14,18 @@ from pathlib import Path
 
 from minifaseg.checkpoints.checkpoint import Checkpoint
 from minifaseg.checkpoints.convert import convert
-from minifaseg.errors import InputError, shown
 from minifaseg.checkpoints.examine import NETWORK, examine
-from minifaseg.checkpoints.foreign import few, one_line, open_file
-from minifaseg.checkpoints.hub import (REPO, REVISION, TOKENIZER_FILES, cached_folder, find,
-                                       hub_files)
-from minifaseg.checkpoints.names import PREFIX, WRAPPERS
+from minifaseg.checkpoints.hub import (
+    REPO,
+    REVISION,
+    TOKENIZER_FILES,
+    cached_folder,
+    find,
+    hub_files,
+)
+from minifaseg.checkpoints.safe_opening import few, one_line, open_file
+from minifaseg.checkpoints.tensor_names import PREFIX, WRAPPERS
+from minifaseg.errors import InputError, shown
 
 LICENCE = "CreativeML Open RAIL-M (has use restrictions): https://huggingface.co/spaces/CompVis/stable-diffusion-license"
 SHOWN = 30           # lines of one kind
@@ -28,7 +34,13 @@ LONGEST = 200        # characters of one
 
 # ---- download ------------------------------------------------------------------------------------------------------------------
 def download(half=False, tokenizer=False, force=False):
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub import (
+        constants,
+        get_hf_file_metadata,
+        hf_hub_download,
+        hf_hub_url,
+        try_to_load_from_cache,
+    )
     files = [name for name in hub_files(half) if name.startswith("tokenizer/") or not tokenizer]
     there, cache = cached_folder(files), Path(constants.HF_HUB_CACHE)
     print(f"{REPO} at {REVISION[:8]}: {len(files)} files into {cache}\nlicence: {LICENCE}", flush=True)

@@ -21,11 +21,11 @@ __all__ = ["METHODS", "InputError", "Result", "clean_classes", "label", "load", 
 class Result:
     """labels: (H, W) uint8 at the picture's own size, 0 background, i = i-th class; classes: the K
     names; grid_scores: (K, h, w) score maps on the method's grid; captured: the attention behind
-    them, to be scored again (see attention.Captured); method: who scored, with all numbers."""
+    them, to be scored again (see attention.CapturedAttention); method: who scored, with all numbers."""
     labels: "numpy.ndarray"
     classes: tuple[str, ...]
     grid_scores: "torch.Tensor"
-    captured: "minifaseg.attention.Captured"
+    captured: "minifaseg.attention.CapturedAttention"
     method: object
 
     @cached_property

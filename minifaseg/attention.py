@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BLOCK = 1 << 21                # numbers of a map in the making: 8 MiB, which stay in a processor's cache
-MAP_BYTES = 256 << 20          # a view's N x N map up to this size is formed; a larger one never exists (see `walk`)
+MAP_BYTES = 256 << 20          # a view's N x N map up to this size is formed; a larger one never exists (see `apply_attention`)
 
 
 class QK(NamedTuple):
@@ -52,7 +52,7 @@ class Attention(nn.Module):
         return self.to_out[0](out.transpose(1, 2).flatten(2))               # (B, N, h*d)
 
 
-def single(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
     """At least float32: min-max later magnifies what half precision rounds away."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
@@ -61,16 +61,16 @@ def mean_map(layers: list[QK]) -> Tensor:
     """The attention map averaged over heads and layers, (B, N, M) in float32; formed a few rows (queries) at a time."""
     (B, h, N, _), M = layers[0].q.shape, layers[0].k.shape[2]
     rows = max(1, BLOCK // (h * M))
-    out = single(layers[0].q.new_zeros(B, N, M))
+    out = at_least_float32(layers[0].q.new_zeros(B, N, M))
     for q, k, _ in layers:
         for b in range(B):
-            kt = single(k[b]).transpose(1, 2) / q.shape[-1] ** 0.5          # (h, d, M)
+            kt = at_least_float32(k[b]).transpose(1, 2) / q.shape[-1] ** 0.5          # (h, d, M)
             for i in range(0, N, rows):
-                out[b, i:i + rows] += (single(q[b, :, i:i + rows]) @ kt).softmax(-1).mean(0) / len(layers)
+                out[b, i:i + rows] += (at_least_float32(q[b, :, i:i + rows]) @ kt).softmax(-1).mean(0) / len(layers)
     return out
 
 
-def walk(layers: list[QK], x: Tensor) -> Tensor:
+def apply_attention(layers: list[QK], x: Tensor) -> Tensor:
     """A x for class maps x (B, N, K): attention with the class maps as values, averaged over heads and layers. Nothing N x N exists."""
     y = torch.zeros_like(x)
     for q, k, _ in layers:
@@ -78,7 +78,7 @@ def walk(layers: list[QK], x: Tensor) -> Tensor:
         for i in range(0, x.shape[-1], d):                                  # d maps at a time, so that the fused kernel takes them
             v = F.pad(x[..., i:i + d], (0, max(0, i + d - x.shape[-1])))    # (B, N, d)
             v = v[:, None].expand(-1, q.shape[1], -1, -1)                   # (B, h, N, d)
-            y[..., i:i + d] += F.scaled_dot_product_attention(single(q), single(k), v).mean(1)[..., :x.shape[-1] - i] / len(layers)
+            y[..., i:i + d] += F.scaled_dot_product_attention(at_least_float32(q), at_least_float32(k), v).mean(1)[..., :x.shape[-1] - i] / len(layers)
     return y
 
 
@@ -95,7 +95,7 @@ def inner_layers(paths) -> list[str]:
 
 
 @dataclass
-class Captured:
+class CapturedAttention:
     """The attention of one picture (and its mirror image): slow to get, quick to use again, with other classes or numbers.
 
     record: QK of every layer by path; layers: the UNet's attention layers by path; size: (width,
@@ -123,7 +123,7 @@ class Captured:
         """One application of a level's mean self-attention: (B, N, K) -> (B, N, K). Forms the map once, if it is not too large."""
         layers = list(self.at(grid, "attn1").values())
         if x.shape[1] ** 2 * 4 > MAP_BYTES:
-            return walk(layers, x)
+            return apply_attention(layers, x)
         return self.self_map(grid) @ x
 
     def self_map(self, grid) -> Tensor:

@@ -38,8 +38,8 @@ def add_noise(z: Tensor, t: int, noise: Tensor) -> Tensor:
     return a ** 0.5 * z + (1 - a) ** 0.5 * noise
 
 
-def ladder(t: int, steps: int) -> list[int]:
-    """`steps` timesteps, evenly spaced, that end at t: ladder(300, 3) = [100, 200, 300]. ladder(1, 1) = [1] is the release."""
+def inversion_timesteps(t: int, steps: int) -> list[int]:
+    """`steps` timesteps, evenly spaced, that end at t: inversion_timesteps(300, 3) = [100, 200, 300]. inversion_timesteps(1, 1) = [1] is the release."""
     if not 0 <= t < STEPS or not 0 <= steps <= t:
         raise InputError(f"timestep {t} with {steps} inversion steps: need 0 <= timestep < {STEPS} and 0 <= steps <= timestep")
     return [round(t * (i + 1) / steps) for i in range(steps)]

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from . import ddim, hard, prompts, ttf
-from .attention import QK, Captured
+from .attention import QK, CapturedAttention
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class FASeg:
     dual: bool = True                        # look names up in P' (False: in P itself, the single-prompt ablation)
     alone: bool = False                      # every class in a prompt of its own (ours; costs no UNet pass)
     threshold: float = 0.55                  # below it: background. VOC 0.55, Context 0.50, COCO-Object 0.60 [main_*.py]
-    LOOK: ClassVar = ("timestep", "steps", "noise", "sample", "seed", "flip", "dual", "alone")        # what `capture` depends on
+    CAPTURE_FIELDS: ClassVar = ("timestep", "steps", "noise", "sample", "seed", "flip", "dual", "alone")        # what `capture` depends on
 
-    def capture(self, model, image: Image.Image, classes, caption: str | None = None) -> Captured:
+    def capture(self, model, image: Image.Image, classes, caption: str | None = None) -> CapturedAttention:
         """Attention of one RGB picture under P = "caption ; classes". Two UNet passes as released, one with steps=0 or noise."""
         return self.captures(model, [image], classes, caption)[0]
 
     @torch.no_grad()
-    def captures(self, model, images: list[Image.Image], classes, caption: str | None = None) -> list[Captured]:
+    def captures(self, model, images: list[Image.Image], classes, caption: str | None = None) -> list[CapturedAttention]:
         """The same for I pictures in one batch: all V views of all pictures, B = I V, go through the UNet together, under the same P."""
         classes = prompts.clean_classes(classes)
-        ts = ddim.ladder(self.timestep, 0 if self.noise else self.steps)
+        ts = ddim.inversion_timesteps(self.timestep, 0 if self.noise else self.steps)
         prompt = prompts.image_prompt(model.text, classes, caption)
         lookup = prompts.class_prompts(model.text, classes, self.alone) if self.dual else prompt
         if None in lookup.spans:                                                # P cannot hold all
@@ -59,16 +59,16 @@ class FASeg:
         record = {}
         model.unet(z, self.timestep, text, record)
         layers, parts = model.unet.attention_layers(), [slice(i, i + V) for i in range(0, len(x), V)]
-        return [Captured({path: QK(q[part], k[part], grid) for path, (q, k, grid) in record.items()}, layers, image.size, model.side, classes, lookup)
+        return [CapturedAttention({path: QK(q[part], k[part], grid) for path, (q, k, grid) in record.items()}, layers, image.size, model.side, classes, lookup)
                 for part, image in zip(parts, images)]
 
     @torch.no_grad()
-    def scores(self, captured: Captured, lookup: prompts.Lookup | None = None) -> Tensor:
+    def scores(self, captured: CapturedAttention, lookup: prompts.Lookup | None = None) -> Tensor:
         """Score maps (K, h, w) on the finest grid, for the captured classes or for another `lookup`."""
         x = hard.fuse_cross(captured, lookup or captured.lookup, self.cross)        # (B, N, K)
         s = hard.refine(captured, x, self.levels, self.tau) if self.tau else hard.minmax(x)
         return ttf.merge(hard.as_image(s, captured.grids[-1]))
 
-    def ending(self, captured, scores: Tensor) -> tuple[Tensor, str]:
+    def upsampling(self, captured, scores: Tensor) -> tuple[Tensor, str]:
         """Maps, and the interpolation that takes them to the picture's size, where the argmax is."""
         return scores, "bicubic"

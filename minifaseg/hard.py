@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .attention import Captured
+from .attention import CapturedAttention
 from .errors import InputError
 from .prompts import Lookup, class_maps
 
@@ -22,17 +22,17 @@ def minmax(y: Tensor) -> Tensor:
     return (y - low) / (high - low).clamp_min(torch.finfo(y.dtype).tiny)
 
 
-def fuse_cross(captured: Captured, lookup: Lookup, weights) -> Tensor:
+def fuse_cross(captured: CapturedAttention, lookup: Lookup, weights) -> Tensor:
     """Class maps x (B, N, K) on the finest grid: cross-attention of the levels, coarse to fine, added with `weights`."""
     *_, full = captured.grids
     x = 0
     for grid, w in weighted(captured.grids, weights):
         c = class_maps(captured.cross_map(grid, lookup.states), lookup)             # (B, n, K)
-        x = x + w * on_grid(F.interpolate(as_image(c, grid), size=full, mode="nearest"))
+        x = x + w * as_cells(F.interpolate(as_image(c, grid), size=full, mode="nearest"))
     return x
 
 
-def refine_level(captured: Captured, grid, x: Tensor, tau: int) -> Tensor:
+def refine_level(captured: CapturedAttention, grid, x: Tensor, tau: int) -> Tensor:
     """A~_r^tau x for class maps x (B, N, K) on the finest grid, by way of the level's own small map."""
     *_, full = captured.grids
     for _ in range(tau):
@@ -40,13 +40,13 @@ def refine_level(captured: Captured, grid, x: Tensor, tau: int) -> Tensor:
             x = captured.refine(grid, x)
         else:
             f = full[0] // grid[0]
-            coarse = on_grid(F.avg_pool2d(as_image(x, full), f)) * f * f            # R_r x: sums of f x f cells    (B, n, K)
+            coarse = as_cells(F.avg_pool2d(as_image(x, full), f)) * f * f            # R_r x: sums of f x f cells    (B, n, K)
             fine = as_image(captured.refine(grid, coarse), grid)                    # A_r                           (B, K, h, w)
-            x = on_grid(F.interpolate(fine, size=full, mode="bicubic", align_corners=False))      # U_r             (B, N, K)
+            x = as_cells(F.interpolate(fine, size=full, mode="bicubic", align_corners=False))      # U_r             (B, N, K)
     return x
 
 
-def refine(captured: Captured, x: Tensor, weights, tau: int = 2) -> Tensor:
+def refine(captured: CapturedAttention, x: Tensor, weights, tau: int = 2) -> Tensor:
     """S (B, N, K): class maps x refined at every level of non-zero weight, stretched to [0, 1] and combined.
 
     Rows of A~_r have one sum, so a constant added to x only adds a constant to y, and min-max drops it. Maps vary by a few percent of
@@ -67,5 +67,5 @@ def as_image(x: Tensor, grid) -> Tensor:
     return x.transpose(1, 2).unflatten(2, grid)                                     # (B, N, K) -> (B, K, H, W)
 
 
-def on_grid(x: Tensor) -> Tensor:
+def as_cells(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)                                             # (B, K, H, W) -> (B, N, K)

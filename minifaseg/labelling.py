@@ -1,6 +1,6 @@
 """From score maps to labels, the last step: interpolate to the picture's size, take the best class.
 
-Every method says in its own `ending` which maps are interpolated, and how. Here is the rest:
+Every method says in its own `upsampling` which maps are interpolated, and how. Here is the rest:
 
     label(p) = argmax_c S_c(p)    where max_c S_c(p) >= threshold,    else 0, the background
 
@@ -107,12 +107,12 @@ def _label_strip(maps, size, strip, threshold, certain, mode):
 def labels_of(how, captured, scores: Tensor) -> np.ndarray:
     """The labels (H, W) of a method from its score maps, by its own ending and thresholds. Nameless
     segments have no background between them."""
-    maps, mode = how.ending(captured, scores)
+    maps, mode = how.upsampling(captured, scores)
     threshold = how.threshold if captured.classes else 0.0
     return label(maps, captured.size, threshold, getattr(how, "certain", None), mode)
 
 
 def pixel_scores(how, captured, scores: Tensor) -> Tensor:
     """(K, H, W): a method's score maps at the picture's own size."""
-    maps, mode = how.ending(captured, scores)
+    maps, mode = how.upsampling(captured, scores)
     return upsample(maps, captured.size, mode)

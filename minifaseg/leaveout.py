@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 
 from . import ddim, prompts
-from .attention import single
-from .wordings import Worded, Wordings
+from .attention import at_least_float32
+from .wordings import CapturedWordings, Wordings
 
 TOGETHER = 8                                             # views in one UNet call: bounds the memory, changes nothing else
 
 
 @dataclass
-class Weighed(Worded):
+class CapturedLeaveOut(CapturedWordings):
     """Captured attention, and `rise` (K, h, w): how much the error rises, cell by cell, when a class is left out of P."""
     rise: Tensor | None = None
 
@@ -41,23 +41,23 @@ class LeaveOut(Wordings):
     times: tuple[int, ...] = (100, 200, 300)
     draws: int = 2                           # of noise, at each of these times; the same for every prompt
     softness: float = 0.05                   # w: how small a change of the error matters
-    LOOK: ClassVar = (*Wordings.LOOK, "times", "draws")
+    CAPTURE_FIELDS: ClassVar = (*Wordings.CAPTURE_FIELDS, "times", "draws")
 
     @torch.no_grad()
-    def captures(self, model, images, classes, caption: str | None = None) -> list[Weighed]:
+    def captures(self, model, images, classes, caption: str | None = None) -> list[CapturedLeaveOut]:
         """FA-Seg's captures, then for each picture the rise of the error for each class.
 
         A class is asked about with a P that holds it: where P cannot hold all, it asks in parts.
         """
-        names, before = prompts.clean_classes(classes), prompts.before_names(caption)
+        names, before = prompts.clean_classes(classes), prompts.caption_prefix(caption)
         asked = [self.asked(model.text, part, caption)
-                 for part in prompts.parts(model.text, names, before=before)]
+                 for part in prompts.split_to_fit(model.text, names, before=before)]
         captured = super().captures(model, images, names, caption)
         weighed = []
         for seen, image in zip(captured, images):
             rises = [self.rise(model, image, states) for states in asked]
             rise = torch.cat(rises)                                             # (K, h, w)
-            weighed.append(Weighed(**vars(seen), rise=rise))
+            weighed.append(CapturedLeaveOut(**vars(seen), rise=rise))
         return weighed
 
     def asked(self, text, names, caption) -> Tensor:
@@ -75,7 +75,7 @@ class LeaveOut(Wordings):
         return rise
 
     @torch.no_grad()
-    def scores(self, captured: Weighed) -> Tensor:
+    def scores(self, captured: CapturedLeaveOut) -> Tensor:
         """Score maps (K, h, w) on the finest grid, for the captured classes."""
         s = super().scores(captured)
         return s * torch.sigmoid(1 + needed(s, captured.rise) / self.softness)[:, None, None]
@@ -86,7 +86,7 @@ def errors(unet, noisy, eps, t, states) -> Tensor:
     pairs, out = [(g, d) for g in range(len(states)) for d in range(len(eps))], []
     for i in range(0, len(pairs), TOGETHER):
         g, d = map(list, zip(*pairs[i:i + TOGETHER]))
-        out.append(single(unet(noisy[d], t, states[g]) - eps[d]).square().mean(1))
+        out.append(at_least_float32(unet(noisy[d], t, states[g]) - eps[d]).square().mean(1))
     return torch.cat(out).unflatten(0, (len(states), -1)).mean(1)
 
 

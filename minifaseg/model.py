@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .attention import single
+from .attention import at_least_float32
 from .checkpoints.checkpoint import Checkpoint
-from .errors import InputError, WeightsError
-from .checkpoints.foreign import few, one_line, read_json
 from .checkpoints.hub import CARTOON, find
+from .checkpoints.safe_opening import few, one_line, read_json
+from .errors import InputError, WeightsError
 from .images import as_rgb
 from .methods import METHODS
 from .text import Text
@@ -52,7 +52,7 @@ class Model:
     def pixels(self, image) -> torch.Tensor:
         """RGB picture -> (1, 3, side, side) in [-1, 1] on the model's device; bicubic, the aspect ratio is lost, as in the release."""
         x = torch.from_numpy(np.array(as_rgb(image).resize((self.side, self.side), Image.BICUBIC)))
-        return (single(x.permute(2, 0, 1)[None].to(self.dtype)) / 127.5 - 1).to(self.device, self.dtype)
+        return (at_least_float32(x.permute(2, 0, 1)[None].to(self.dtype)) / 127.5 - 1).to(self.device, self.dtype)
 
     def check_finite(self, *results):
         """Raises WeightsError, with the name of the tensor to blame, if what this model made is not finite. Reads the weights only then:
@@ -96,7 +96,7 @@ def devices() -> list[str]:
     return ["cpu", *cuda, *["mps"] * torch.backends.mps.is_available()]
 
 
-def numbers_beside(path) -> dict:
+def hyperparameters_beside(path) -> dict:
     """The methods' numbers for a model, {method: {field: value}}, from the JSON file of its name
     beside it; {} without such a file.
 
@@ -139,4 +139,4 @@ def load(weights="auto", device="auto", dtype=None, compile=False) -> Model:
     if compile:
         parts["unet"].compile()
         parts["vae"].encoder.compile()
-    return Model(**parts, checkpoint=file, notes=file.metadata | numbers_beside(file.path))
+    return Model(**parts, checkpoint=file, notes=file.metadata | hyperparameters_beside(file.path))

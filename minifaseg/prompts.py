@@ -69,7 +69,7 @@ def find_spans(ids: list[int], names: list[list[int]]) -> list[list[int] | None]
     return spans
 
 
-def lay_out(text, names, between=", ", before="", after=""):
+def tokens_and_spans(text, names, between=", ", before="", after=""):
     """A prompt "before name between name ... after": its pieces, and the token indices of each
     name, None for one that is cut off.
 
@@ -79,12 +79,12 @@ def lay_out(text, names, between=", ", before="", after=""):
     c|+|+,|dog. And for a class "photograph" it would find the template's word.
     """
     pieces = text.pieces(before + between.join(names) + after)
-    ends = list(accumulate(letters(text, pieces)))                          # the letters up to each
+    ends = list(accumulate(letter_counts(text, pieces)))                          # the letters up to each
     starts, spans, said = [0, *ends[:-1]], [], before
     for name in names:
         name_pieces(text, name)                                             # raises
-        first = sum(letters(text, text.pieces(said)))
-        last = max(first + 1, sum(letters(text, text.pieces(said + name))))
+        first = sum(letter_counts(text, text.pieces(said)))
+        last = max(first + 1, sum(letter_counts(text, text.pieces(said + name))))
         span = [i for i in range(len(pieces)) if starts[i] < last and ends[i] > first]
         if span[-1] >= text.config.tokens - 2:                          # cut off, as is the rest
             break
@@ -93,7 +93,7 @@ def lay_out(text, names, between=", ", before="", after=""):
     return pieces, spans + [None] * (len(names) - len(spans))
 
 
-def letters(text, pieces: list[int]) -> list[int]:
+def letter_counts(text, pieces: list[int]) -> list[int]:
     """How many letters each piece holds: bytes of UTF-8, without blanks, which no piece holds."""
     return [len(piece.removesuffix("</w>"))
             for piece in text.tokenizer.convert_ids_to_tokens(pieces)]
@@ -119,7 +119,7 @@ def template_halves(template: str, what="template") -> tuple[str, str]:
     return before, after
 
 
-def parts(text, names, between=", ", before="", after="") -> list[tuple[str, ...]]:
+def split_to_fit(text, names, between=", ", before="", after="") -> list[tuple[str, ...]]:
     """The names in as few lists as fit each into a prompt "before name between name ... after"."""
     room, split, part = text.config.tokens - 2, [], ()
     for name in names:
@@ -145,7 +145,7 @@ def refuse_long(text, name, around=""):
     raise InputError(f"class {name[:40]!r} is {long}")
 
 
-def join(lookups: list[Lookup]) -> Lookup:
+def concatenate(lookups: list[Lookup]) -> Lookup:
     """Several lookups as one, with all their prompts."""
     spans, prompts = [], 0
     for lookup in lookups:
@@ -163,7 +163,7 @@ def class_prompts(text, classes: tuple[str, ...], alone=False, between=",",
     """
     room, comma = text.config.tokens - 2, text.pieces(between)
     before, after = template_halves(wording, "wording")
-    phrases = [phrase(text, c, before, after) for c in classes]
+    phrases = [phrase_tokens(text, c, before, after) for c in classes]
     groups = []                                                             # indices of the classes in each prompt
     used = room + 1
     for i, (pieces, _) in enumerate(phrases):
@@ -184,13 +184,13 @@ def class_prompts(text, classes: tuple[str, ...], alone=False, between=",",
     return Lookup(text.states(torch.stack(rows)), spans)
 
 
-def phrase(text, name: str, before="", after="") -> tuple[list[int], list[int]]:
+def phrase_tokens(text, name: str, before="", after="") -> tuple[list[int], list[int]]:
     """The pieces of "before name after", and the indices of the name's own. Raises InputError if no
     prompt can hold them."""
     pieces = name_pieces(text, name)
     own = list(range(len(pieces)))
     if before or after:
-        pieces, (span,) = lay_out(text, [name], before=before, after=after)
+        pieces, (span,) = tokens_and_spans(text, [name], before=before, after=after)
         own = span and [i - 1 for i in span]
     if len(pieces) > text.config.tokens - 2:
         refuse_long(text, name, before + after)
@@ -205,7 +205,7 @@ def image_prompt(text, classes: tuple[str, ...], caption: str | None = None, bet
     What does not fit into T tokens is cut off, with a warning if it is the caption's fault.
     """
     check_text(caption or "", "the caption")
-    pieces, own = lay_out(text, classes, f"{between} ", before_names(caption))
+    pieces, own = tokens_and_spans(text, classes, f"{between} ", caption_prefix(caption))
     if caption and len(pieces) > text.config.tokens - 2:
         warnings.warn(f"caption and classes make {len(pieces)} tokens; the picture is seen under the first {text.config.tokens - 2} of them")
     ids = text.ids(pieces)
@@ -216,11 +216,11 @@ def image_prompt(text, classes: tuple[str, ...], caption: str | None = None, bet
 
 def image_prompts(text, classes: tuple[str, ...], caption: str | None = None) -> Lookup:
     """As many P as it takes to hold every name, each with the caption and a part of the names."""
-    return join([image_prompt(text, part, caption)
-                 for part in parts(text, classes, before=before_names(caption))])
+    return concatenate([image_prompt(text, part, caption)
+                 for part in split_to_fit(text, classes, before=caption_prefix(caption))])
 
 
-def before_names(caption: str | None) -> str:
+def caption_prefix(caption: str | None) -> str:
     """What stands before the names in P."""
     return f"{caption} ; " if caption else ""
 

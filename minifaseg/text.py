@@ -30,7 +30,10 @@ class Text(nn.Module):
 
     def build(self):
         """transformers' text encoder of this size, randomly initialised."""
-        from transformers import CLIPTextConfig, CLIPTextModel              # a second of import, only when a model is made
+        from transformers import (  # a second of import, only when a model is made
+            CLIPTextConfig,
+            CLIPTextModel,
+        )
         config = self.config
         return CLIPTextModel(CLIPTextConfig(vocab_size=config.vocabulary, hidden_size=config.width, intermediate_size=config.mlp,
                            num_hidden_layers=config.layers, num_attention_heads=config.heads,

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from . import hard, prompts, ttf
-from .attention import Captured
+from .attention import CapturedAttention
 from .errors import InputError
 from .faseg import FASeg
 
@@ -39,7 +39,7 @@ TEMPLATES = ("a photo of a {}", "a photo of a large {}", "a photo of a small {}"
 
 
 @dataclass
-class Worded(Captured):
+class CapturedWordings(CapturedAttention):
     """Captured attention, and `wordings`: where the names are in each further wording of P'."""
     wordings: tuple[prompts.Lookup, ...] = ()
 
@@ -49,7 +49,7 @@ class Wordings(FASeg):
     """FA-Seg's numbers and two more. InputError for a wording without one place for the name."""
     wordings: tuple[str, ...] = (*COLOURS, *TEMPLATES)   # beside the name; ("{}",): FA-Seg itself
     share: float = 0.5                                   # s
-    LOOK: ClassVar = (*FASeg.LOOK, "wordings")
+    CAPTURE_FIELDS: ClassVar = (*FASeg.CAPTURE_FIELDS, "wordings")
 
     def __post_init__(self):
         if not self.wordings:
@@ -58,16 +58,16 @@ class Wordings(FASeg):
             prompts.template_halves(wording, "wording")                     # raises
 
     @torch.no_grad()
-    def captures(self, model, images, classes, caption: str | None = None) -> list[Worded]:
+    def captures(self, model, images, classes, caption: str | None = None) -> list[CapturedWordings]:
         """FA-Seg's captures, and the names in every wording, the same for all pictures."""
         names = prompts.clean_classes(classes)
         asked = tuple(prompts.class_prompts(model.text, names, self.alone, wording=wording)
                       for wording in self.wordings)
-        return [Worded(**vars(seen), wordings=asked)
+        return [CapturedWordings(**vars(seen), wordings=asked)
                 for seen in super().captures(model, images, names, caption)]
 
     @torch.no_grad()
-    def scores(self, captured: Worded) -> Tensor:
+    def scores(self, captured: CapturedWordings) -> Tensor:
         """Score maps (K, h, w) on the finest grid, for the captured classes."""
         x = hard.fuse_cross(captured, captured.lookup, self.cross)                  # (B, N, K)
         most = torch.full_like(x, -torch.inf)

@@ -18,6 +18,7 @@ if __name__ == "__main__":                               # before the imports be
     import atheris
     with atheris.instrument_imports(include=["minifaseg", "weights", "PIL", "safetensors"]):
         import PIL.Image
+
         import weights
         PIL.Image.init()
 
@@ -40,12 +41,12 @@ import torch
 from PIL import Image
 
 import weights
-from minifaseg.checkpoints import names
+from minifaseg.checkpoints import tensor_names
 from minifaseg.checkpoints.checkpoint import PREFIX, Checkpoint
 from minifaseg.checkpoints.convert import folder_configs
+from minifaseg.checkpoints.hub import FOLDER
 from minifaseg.errors import InputError
 from minifaseg.pictures.formats import FORMATS
-from minifaseg.checkpoints.hub import FOLDER
 from minifaseg.pictures.opening import open_image
 from minifaseg.text import Text, TextConfig
 from minifaseg.unet import UNet, UNetConfig
@@ -194,12 +195,12 @@ def good_checkpoints():
     vocab, merges = {t: i for i, t in enumerate(["a", "a</w>", "b", "b</w>", "ab", "<|startoftext|>", "<|endoftext|>"])}, "#version: 0.2\na b\n"
     with torch.device("meta"):
         nets = {"unet": UNet(unet), "vae": VAE(vae), "text": Text(text).build()}
-    headers = {part: {names.text_key(k) if part == "text" else k: ["F16", list(v.shape), None] for k, v in net.state_dict().items()}
+    headers = {part: {tensor_names.text_key(k) if part == "text" else k: ["F16", list(v.shape), None] for k, v in net.state_dict().items()}
                for part, net in nets.items()}
     notes = {"unet": {"heads": 2, "groups": 2}, "vae": {"groups": 2, "scaling": 0.5}, "text": {"heads": 2}, "words": ["a", "ab"], "side": 16,
              "tokenizer": {"vocab_json": json.dumps(vocab), "merges_txt": merges}}
     single = {"__metadata__": {"format": "pt", "minifaseg": notes}} | {PREFIX[p] + k: v for p, header in headers.items() for k, v in header.items()}
-    theirs = {"unet": lambda k: names.rename(k, names.unet_table(1, [True, False])), "vae": lambda k: names.rename(k, names.vae_table(2, 1)),
+    theirs = {"unet": lambda k: tensor_names.rename(k, tensor_names.unet_table(1, [True, False])), "vae": lambda k: tensor_names.rename(k, tensor_names.vae_table(2, 1)),
               "text": lambda k: "text_model." + k}
     folder = {f"{FOLDER[p]}.safetensors": {theirs[p](k): v for k, v in header.items()} for p, header in headers.items()}
     folder |= folder_configs(unet, vae, text) | {"minifaseg.json": {"words": ["a", "ab"], "side": 16}, "tokenizer/vocab.json": vocab,

@@ -5,11 +5,11 @@ import struct
 
 import pytest
 import torch
+from conftest import make_diffusers
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import weights
-from conftest import make_diffusers
 from minifaseg.cartoon.words import tokenizer_files
 from minifaseg.checkpoints.checkpoint import Checkpoint
 

@@ -17,20 +17,28 @@ from minifaseg.cartoon.stream import Captions, told_scene
 from minifaseg.cartoon.things import THINGS, ring
 from minifaseg.cartoon.twins import COLOURED, TWIN_CLASSES, twins
 from minifaseg.cartoon.wild import Wild, wild
-from minifaseg.cartoon.words import BACKDROPS, CLASSES, COLOURS, GROUNDS, SYNONYMS, WORDS, tokenizer_files, units
+from minifaseg.cartoon.words import (
+    BACKDROPS,
+    CLASSES,
+    COLOURS,
+    GROUNDS,
+    SYNONYMS,
+    WORDS,
+    tokenizer_files,
+    units,
+)
+from minifaseg.checkpoints.hub import CARTOON
+from minifaseg.checkpoints.tokenizer import make_tokenizer
 from minifaseg.evaluate.candidates import Candidates
 from minifaseg.evaluate.datasets import open_dataset
 from minifaseg.evaluate.metrics import summary
 from minifaseg.evaluate.probe import probe, report
 from minifaseg.evaluate.rows import make_rows
 from minifaseg.evaluate.run import evaluate
-from minifaseg.checkpoints.hub import CARTOON
 from minifaseg.labelling import upsample
 from minifaseg.leaveout import needed
 from minifaseg.prompts import class_prompts
 from minifaseg.text import Text
-from minifaseg.checkpoints.tokenizer import make_tokenizer
-
 
 # what the painter made of held-out and tuning scenes when the first figures were measured on them
 YARDSTICK = {1000: "acd71abcef2ae0b4", 1001: "5eceb91112561ee8", 1057: "02669fa3bd380cd9",

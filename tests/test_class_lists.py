@@ -4,13 +4,13 @@ import warnings
 import pytest
 import torch
 import transformers
-
-import minifaseg
 from conftest import skip_text_in_float64
-from minifaseg import InputError, make_method, prompts
-from minifaseg.evaluate.names import CONTEXT
 from test_hostile_classes import FREE
 from test_images import noise
+
+import minifaseg
+from minifaseg import InputError, make_method, prompts
+from minifaseg.evaluate.class_names import CONTEXT
 
 CONTEXT59 = tuple(name for _, name in CONTEXT)
 METHODS = [("faseg", {}), ("faseg", {"dual": False}), ("faseg", {"alone": True}),
@@ -138,7 +138,7 @@ def test_single_prompt_takes_a_name_where_the_caption_says_it(model):
 
 def test_an_accent_that_joins_the_letter_before_it_moves_no_other_name(model):
     """"a" and a combining accent are one letter to the tokenizer, shorter than the two apart."""
-    _, spans = prompts.lay_out(model.text, ["\u0301", "and", "x"], before="a photo of a")
+    _, spans = prompts.tokens_and_spans(model.text, ["\u0301", "and", "x"], before="a photo of a")
     assert spans == [[4], [6], [8]]                      # start a photo of á , and , x
 
 
@@ -164,7 +164,7 @@ def test_every_method_takes_as_many_names_as_a_mask(model, method, numbers):
 
 def asked_apart(how, model, names, between, before, after=""):
     """Captures of each part of the names, as if it were the whole list."""
-    parts = prompts.parts(model.text, names, between, before, after)
+    parts = prompts.split_to_fit(model.text, names, between, before, after)
     assert len(parts) > 1 and sum(parts, ()) == names
     return [how.capture(model, noise(), part) for part in parts]
 
@@ -187,7 +187,7 @@ def test_single_prompt_looks_the_rest_up_in_further_prompts(exact):
     for path, (q, k, _) in captured.record.items():
         assert torch.equal(q, dual.record[path].q) and torch.equal(k, dual.record[path].k)
     scores = [how.scores(captured, prompts.image_prompt(exact.text, part))
-              for part in prompts.parts(exact.text, names)]
+              for part in prompts.split_to_fit(exact.text, names)]
     assert len(scores) > 1
     assert (how.scores(captured) - torch.cat(scores)).abs().max() <= 1e-9
 
@@ -204,7 +204,7 @@ def test_leave_out_asks_about_a_class_with_a_prompt_that_holds_it(exact):
 def test_parts_are_as_few_as_fit(model):
     """Against the fullest prompt by brute force, names of 1 to 9 tokens."""
     names = tuple(" ".join([chr(97 + i)] * (1 + i * 7 % 9)) for i in range(26))
-    found = prompts.parts(model.text, names, before="words and (words) ; ", after="!")
+    found = prompts.split_to_fit(model.text, names, before="words and (words) ; ", after="!")
     start = 0
 
     def fits(part):

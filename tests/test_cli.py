@@ -21,12 +21,12 @@ import minifaseg
 from minifaseg.__main__ import main
 from minifaseg.arguments import sort_out
 from minifaseg.cartoon.painter import paint
+from minifaseg.checkpoints.hub import CARTOON as CARTOON_FILE
 from minifaseg.evaluate.command import main as evaluate
 from minifaseg.evaluate.datasets import open_dataset
 from minifaseg.evaluate.rows import make_row
-from minifaseg.pictures.formats import FORMATS, HEAD, format_of
-from minifaseg.checkpoints.hub import CARTOON as CARTOON_FILE
 from minifaseg.images import PALETTE
+from minifaseg.pictures.formats import FORMATS, HEAD, format_of
 from minifaseg.pictures.opening import ahead
 
 SCENE = paint(7)

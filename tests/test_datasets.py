@@ -9,7 +9,7 @@ from minifaseg.cartoon.things import THINGS
 from minifaseg.cartoon.twins import COLOURED, TWIN_CLASSES, twins
 from minifaseg.cartoon.words import CLASSES
 from minifaseg.errors import InputError
-from minifaseg.evaluate import datasets, names
+from minifaseg.evaluate import class_names, datasets
 from minifaseg.evaluate.candidates import Candidates
 from minifaseg.evaluate.datasets import NAMES
 from minifaseg.images import mask_image
@@ -120,7 +120,7 @@ def test_cityscapes_follows_label_ids(tmp_path):
 
 
 def test_coarse_labels_of_cocostuff():
-    coarse, order = names.coarse_labels(), [name for name, _ in names.COCOSTUFF]
+    coarse, order = class_names.coarse_labels(), [name for name, _ in class_names.COCOSTUFF]
     assert len(coarse) == 182 and set(coarse) == set(range(1, 28))
     known = {1: "person", 2: "vehicle", 9: "vehicle", 10: "outdoor", 16: "animal", 25: "animal", 33: "accessory", 34: "sports",
              44: "kitchen", 52: "food-things", 62: "furniture-things", 72: "electronic", 78: "appliance", 90: "indoor"}     # things
@@ -132,7 +132,7 @@ def test_coarse_labels_of_cocostuff():
     assert {i: order[coarse[i - 1] - 1] for i in known} == known
     things = set(coarse[:91])
     assert things == set(range(1, 13)) and things.isdisjoint(coarse[91:])
-    assert [len(members.split()) for members in names.COCOSTUFF_STUFF.values()] == [2, 6, 4, 11, 4, 11, 7, 2, 6, 11, 9, 2, 6, 5, 5]
+    assert [len(members.split()) for members in class_names.COCOSTUFF_STUFF.values()] == [2, 6, 4, 11, 4, 11, 7, 2, 6, 11, 9, 2, 6, 5, 5]
 
 
 # What pixel values mean
@@ -164,7 +164,7 @@ def test_values_become_labels(tmp_path, name, values, labels):
 def test_cocostuff_values_are_category_ids_minus_one(tmp_path):
     read = truth(tmp_path, "cocostuff27", [[*range(182), 255]])
     data = open_dataset("cocostuff27", tmp_path)
-    assert read[0, :182].tolist() == list(names.coarse_labels()) and read[0, 182] == 255
+    assert read[0, :182].tolist() == list(class_names.coarse_labels()) and read[0, 182] == 255
     assert data.classes[read[0, 0] - 1] == "person" and data.file_names[read[0, 181] - 1] == "solid"
 
 

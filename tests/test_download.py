@@ -19,7 +19,15 @@ import weights
 from minifaseg import InputError
 from minifaseg.cartoon.words import tokenizer_files
 from minifaseg.checkpoints.checkpoint import Checkpoint, write_single
-from minifaseg.checkpoints.hub import CARTOON, REPO, REVISION, SAME, cached_tokenizer, find, hub_files
+from minifaseg.checkpoints.hub import (
+    CARTOON,
+    REPO,
+    REVISION,
+    SAME,
+    cached_tokenizer,
+    find,
+    hub_files,
+)
 from minifaseg.text import Text, TextConfig
 from minifaseg.unet import UNet, UNetConfig
 from minifaseg.vae import VAE, VAEConfig

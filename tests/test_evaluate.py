@@ -154,10 +154,10 @@ def test_rows_know_what_the_authors_use():
 
 
 def test_look_names_what_capture_depends_on():
-    """Every name in LOOK is a number of its method; no row may share a capture that it should not."""
+    """Every name in CAPTURE_FIELDS is a number of its method; no row may share a capture that it should not."""
     for name in minifaseg.METHODS:
         how = minifaseg.make_method(name)
-        assert set(how.LOOK) <= set(vars(how)) and "threshold" not in how.LOOK
+        assert set(how.CAPTURE_FIELDS) <= set(vars(how)) and "threshold" not in how.CAPTURE_FIELDS
 
 
 def test_sweeps(model):

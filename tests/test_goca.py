@@ -8,9 +8,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from conftest import skip_text_in_float64
+from test_images import noise
+from test_rivals import back_to_float32, latents, model, picture, tokens_of, unet, up  # noqa: F401
 
 import minifaseg
-from conftest import skip_text_in_float64
 from minifaseg import InputError, make_method, prompts
 from minifaseg.attention import inner_layers
 from minifaseg.bench.naive import normalise
@@ -21,8 +23,6 @@ from minifaseg.evaluate.run import score
 from minifaseg.evaluate.table import markdown
 from minifaseg.rivals import entities
 from minifaseg.unet import UNet, UNetConfig
-from test_images import noise
-from test_rivals import back_to_float32, latents, model, picture, tokens_of, unet, up  # noqa: F401
 
 FINEST = 16                                              # cells a side, of a 128-pixel picture
 REFERENCE, INNER = 11, (1, 13, 14)                       # blocks of 16, in the order they run
@@ -295,7 +295,7 @@ def exact(folder):
 def test_a_long_list_is_asked_in_parts(exact):
     """Equal to one run for each part: its own prompt, its own view, its own background."""
     how = make_method("goca")
-    split = prompts.parts(exact.text, LONG, after=", background")
+    split = prompts.split_to_fit(exact.text, LONG, after=", background")
     assert len(split) > 1
     apart = [how.scores(how.capture(exact, noise(), part)) for part in split]
     assert (how.scores(how.capture(exact, noise(), LONG)) - torch.cat(apart)).abs().max() <= 1e-9
@@ -364,7 +364,7 @@ def test_captions_of_an_evaluation_reach_it(tmp_path):
 def test_it_ends_with_its_scores_and_bilinear(model, picture):
     how = make_method("goca")
     captured = how.capture(model, picture, ("dog", "cat"))
-    maps, mode = how.ending(captured, how.scores(captured))
+    maps, mode = how.upsampling(captured, how.scores(captured))
     assert mode == "bilinear" and torch.equal(maps, how.scores(captured))
 
 

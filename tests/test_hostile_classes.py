@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from test_cli import CARTOON, ENV, files, here, load_once, no_model, run  # noqa: F401 (here and run are fixtures)
+from test_images import noise
 
 import minifaseg
 from minifaseg.checkpoints.tokenizer import read_tokenizer
 from minifaseg.images import PALETTE, overlay
 from minifaseg.prompts import class_prompts, clean_classes
-from test_cli import CARTOON, ENV, files, here, load_once, no_model, run    # noqa: F401 (here and run are fixtures)
-from test_images import noise
 
 FREE = ["🐈", "👨‍👩‍👧‍👦", "❤️", "قطة على سجادة", "חתול", "猫", "re\u0301sume\u0301", "Z̷̡̛a̴l̸g̶o", "می\u200cخواهم", "\u202ecat", "\u0301", "\u2800", "\ue000", "\U0010ffff",
         "$(touch made)", "; touch made", "`touch made`", "'\"", "a && b | c > made", "%s%n{}\\0", "<|endoftext|>", "../../etc/passwd", "-", ". . .", "'s",

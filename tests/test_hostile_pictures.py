@@ -18,15 +18,15 @@ import numpy as np
 import PIL
 import pytest
 from PIL import Image
+from test_cli import ENV, SCENE, files, here, load_once, run  # noqa: F401 (here and run are fixtures)
+from test_images import noise, refused
 
 import minifaseg
-from minifaseg.pictures import opening as pictures
 from minifaseg.errors import shown
+from minifaseg.pictures import opening as pictures
 from minifaseg.pictures.formats import FORMATS
 from minifaseg.pictures.opening import open_image
 from minifaseg.pictures.pixels import to_rgb
-from test_cli import ENV, SCENE, files, here, load_once, run                # noqa: F401 (here and run are fixtures)
-from test_images import noise, refused
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 Image.init()

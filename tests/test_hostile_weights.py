@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import make_diffusers, save_folder
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import minifaseg
 import weights
-from conftest import make_diffusers, save_folder
 from minifaseg import InputError
 from minifaseg.cartoon.words import tokenizer_files
 from minifaseg.checkpoints.checkpoint import PREFIX, Checkpoint
+from minifaseg.checkpoints.safe_opening import open_file
 from minifaseg.errors import shown
-from minifaseg.checkpoints.foreign import open_file
 
 SIZES = dict(widths=(8, 16, 16, 16), context=8, heads=2, groups=4, vae_widths=(8, 8, 8, 8), text_layers=1, text_heads=2, text_mlp=8, vae_groups=4)
 STEMS = {"unet": "unet/diffusion_pytorch_model", "vae": "vae/diffusion_pytorch_model", "text": "text_encoder/model"}

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from minifaseg import images, writing
-from minifaseg.pictures import pixels
 from minifaseg.errors import InputError
 from minifaseg.images import PALETTE, mask_image, overlay, write_png
+from minifaseg.pictures import pixels
 from minifaseg.pictures.opening import open_image
 from minifaseg.pictures.pixels import to_rgb
 from minifaseg.writing import write

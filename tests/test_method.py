@@ -2,14 +2,14 @@
 import numpy as np
 import pytest
 import torch
+from conftest import relative_error, skip_text_in_float64
 from PIL import Image
 
-from minifaseg.bench import naive
-from conftest import relative_error, skip_text_in_float64
 from minifaseg import InputError, ddim, hard, label, make_method, segment, ttf
+from minifaseg.attention import QK, apply_attention, mean_map
+from minifaseg.bench import naive
 from minifaseg.labelling import minmax_at, upsample, upsample_strip
 from minifaseg.methods import parse_method
-from minifaseg.attention import QK, mean_map, walk
 from minifaseg.model import load
 from minifaseg.prompts import class_maps, class_prompts, clean_classes, find_spans, image_prompt
 
@@ -54,18 +54,18 @@ def test_step_equals_diffusers(dtype, bound):
 def test_release_inversion_is_a_nudge():
     """abar_0 -> abar_1: coefficients 0.999573 and 0.012137; equal timesteps are the identity; a step and its way back cancel."""
     z, eps = torch.randn(2, 4, 8, 8, dtype=torch.float64), torch.randn(2, 4, 8, 8, dtype=torch.float64)
-    (t, out), = ddim.invert(lambda z, t, text: eps, z, None, ddim.ladder(1, 1))
+    (t, out), = ddim.invert(lambda z, t, text: eps, z, None, ddim.inversion_timesteps(1, 1))
     assert t == 1 and torch.allclose(out, 0.999573 * z + 0.012137 * eps, atol=2e-6, rtol=1e-6)
     assert torch.allclose(ddim.step(z, eps, 500, 500), z, atol=1e-12)
     assert torch.allclose(ddim.step(ddim.step(z, eps, 3, 700), eps, 700, 3), z, atol=1e-10)
 
 
 def test_ladders():
-    assert ddim.ladder(300, 3) == [100, 200, 300] and ddim.ladder(1, 1) == [1] and ddim.ladder(1, 0) == []
-    assert ddim.ladder(999, 50)[-1] == 999 and len(set(ddim.ladder(999, 50))) == 50
+    assert ddim.inversion_timesteps(300, 3) == [100, 200, 300] and ddim.inversion_timesteps(1, 1) == [1] and ddim.inversion_timesteps(1, 0) == []
+    assert ddim.inversion_timesteps(999, 50)[-1] == 999 and len(set(ddim.inversion_timesteps(999, 50))) == 50
     for bad in ((1000, 1), (-1, 1), (5, 6)):
         with pytest.raises(InputError):
-            ddim.ladder(*bad)
+            ddim.inversion_timesteps(*bad)
 
 
 def test_inversion_and_sampling_return():
@@ -75,9 +75,9 @@ def test_inversion_and_sampling_return():
     unet = lambda z, t, text: torch.tanh(z @ m)
     errors = []
     for n in (5, 50):
-        up = list(ddim.invert(unet, z, None, ddim.ladder(500, n)))
-        down = list(ddim.sample(unet, up[-1][1], None, ddim.ladder(500, n)[::-1]))
-        assert [t for t, _ in down] == [*ddim.ladder(500, n)[:-1][::-1], 0]
+        up = list(ddim.invert(unet, z, None, ddim.inversion_timesteps(500, n)))
+        down = list(ddim.sample(unet, up[-1][1], None, ddim.inversion_timesteps(500, n)[::-1]))
+        assert [t for t, _ in down] == [*ddim.inversion_timesteps(500, n)[:-1][::-1], 0]
         errors.append((down[-1][1] - z).abs().max().item())
     assert errors[1] < errors[0] / 3 and errors[1] < 0.1
 
@@ -112,7 +112,7 @@ def test_mean_map_is_the_formula(monkeypatch):
 @pytest.mark.parametrize("classes", [1, 8, 19])
 def test_walk_is_the_map_times_x(classes):
     layers, x = random_layers(), torch.rand(2, 36, classes, dtype=torch.float64)
-    assert torch.allclose(walk(layers, x), mean_map(layers) @ x, atol=1e-12)
+    assert torch.allclose(apply_attention(layers, x), mean_map(layers) @ x, atol=1e-12)
 
 
 # ---- prompts ------------------------------------------------------------------------------------------------------------------------
@@ -361,7 +361,7 @@ def test_how_a_method_is_written(spec, name, numbers):
 
 @pytest.mark.parametrize("spec", [
     "faseg:tau=None", "faseg:tau=", "faseg:=1", "faseg:tau=1=2", "faseg:flip=false", "faseg:flip=1",
-    "faseg:tau=9e999", "faseg:model=1", "faseg:name=1", "faseg:self=1", "faseg:LOOK=()",
+    "faseg:tau=9e999", "faseg:model=1", "faseg:name=1", "faseg:self=1", "faseg:CAPTURE_FIELDS=()",
     "faseg:tau", "faseg:levels=1", "faseg:levels=('a',)", "FASeg", "", ":tau=1", "faseg,iseg",
     "faseg;tau=1", "faseg:tau=" + "(" * 9999])
 def test_a_method_written_wrongly_is_refused(spec):

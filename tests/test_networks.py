@@ -7,10 +7,10 @@ from importlib import import_module
 
 import pytest
 import torch
+from conftest import relative_error, save_folder, skip_text_in_float64
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from conftest import relative_error, save_folder, skip_text_in_float64
 from minifaseg import InputError
 from minifaseg.checkpoints.checkpoint import Checkpoint, write_single
 from minifaseg.model import load

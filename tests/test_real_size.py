@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-
 from conftest import make_diffusers, relative_error, save_folder
 
 pytestmark = pytest.mark.real_size

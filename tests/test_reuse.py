@@ -23,9 +23,9 @@ import minifaseg
 from minifaseg import origin
 from minifaseg.__main__ import main
 from minifaseg.cartoon.painter import paint
-from minifaseg.evaluate import command
-from minifaseg.evaluate.names import VOC
 from minifaseg.checkpoints.hub import CARTOON
+from minifaseg.evaluate import command
+from minifaseg.evaluate.class_names import VOC
 
 really_load = minifaseg.load
 EMBEDDING = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"

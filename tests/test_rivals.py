@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import skip_text_in_float64
 from PIL import Image
 
-from minifaseg.bench import naive
-from conftest import skip_text_in_float64
 from minifaseg import InputError, ddim, label, make_method, segment
+from minifaseg.bench import naive
 from minifaseg.labelling import labels_of, pixel_scores
 from minifaseg.model import load
 from minifaseg.rivals.diffseg import aggregate, merge, symmetric_kl

@@ -5,8 +5,20 @@ import shutil
 
 import pytest
 import torch
-from pipelines import (changed, ids, inspected, make_pipeline, metadata_of, pipeline, round_trip,
-                       same_words, saved, single, with_inversion, words)
+from pipelines import (
+    changed,
+    ids,
+    inspected,
+    make_pipeline,
+    metadata_of,
+    pipeline,
+    round_trip,
+    same_words,
+    saved,
+    single,
+    with_inversion,
+    words,
+)
 
 import minifaseg
 import weights

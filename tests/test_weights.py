@@ -187,7 +187,7 @@ def test_a_failed_write_leaves_nothing_and_keeps_the_old(single, tmp_path, targe
     if old:
         assert weights.main(["convert", str(single), str(tmp_path / target)]) == 0
         before = contents(tmp_path / target)
-    import resource                                      # POSIX only
+    import resource  # POSIX only
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     capsys.readouterr()
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))

@@ -7,8 +7,17 @@ import shutil
 
 import pytest
 import torch
-from pipelines import (changed, inspected, pipeline, same_tensors, same_words, saved, single,
-                       unpacked, words)
+from pipelines import (
+    changed,
+    inspected,
+    pipeline,
+    same_tensors,
+    same_words,
+    saved,
+    single,
+    unpacked,
+    words,
+)
 from safetensors.torch import load_file, save_file
 
 import minifaseg

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import skip_text_in_float64
+from test_class_lists import authority_tokenizer, check_prompt, exact, model  # noqa: F401 (fixtures)
+from test_images import noise
 
 import minifaseg
-from conftest import skip_text_in_float64
 from minifaseg import InputError, hard, make_method, prompts
 from minifaseg.bench import naive
 from minifaseg.cartoon.painter import paint
@@ -16,13 +18,10 @@ from minifaseg.cartoon.words import CLASSES as CARTOON
 from minifaseg.cartoon.words import COLOURS as COLOUR_WORDS
 from minifaseg.cartoon.words import TYPICAL
 from minifaseg.checkpoints.hub import CARTOON as WEIGHTS
+from minifaseg.evaluate.class_names import CONTEXT
 from minifaseg.evaluate.datasets import open_dataset
-from minifaseg.evaluate.names import CONTEXT
 from minifaseg.evaluate.rows import make_rows
 from minifaseg.methods import parse_method
-from test_class_lists import (authority_tokenizer, check_prompt, exact,  # noqa: F401 (fixtures)
-                              model)
-from test_images import noise
 
 CLASSES = ("hot dog", "dog", "surfboard")
 WORDINGS = ("red {}", "a photo of the {} here", "{}s", "({})")

@@ -9,11 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import made_from
 import nbformat
 from nbclient import NotebookClient
 from PIL import Image
-
-import made_from
 
 HERE = Path(__file__).parent
 

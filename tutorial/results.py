@@ -24,11 +24,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-import torch
-
 import made_from
-import minifaseg
+import torch
 from experiments import EXPERIMENTS, RUNS, TABLES, needed
+from results_page import LAST, TUNED, write_page
+from results_setup import MADE, SECONDS, Setup, save
+
+import minifaseg
 from minifaseg.cartoon.painter import paint
 from minifaseg.evaluate import tries
 from minifaseg.evaluate.candidates import Captions
@@ -36,13 +38,10 @@ from minifaseg.evaluate.choices import choices
 from minifaseg.evaluate.command import THRESHOLDS, run
 from minifaseg.evaluate.datasets import open_dataset
 from minifaseg.evaluate.rows import make_rows, positive
-from minifaseg.evaluate.tune import (
-    BUDGET, as_file, measure, open_scenes, tune_all, tuning_scenes)
+from minifaseg.evaluate.tune import BUDGET, as_file, measure, open_scenes, tune_all, tuning_scenes
 from minifaseg.evaluate.workers import Workers, begin, cores
 from minifaseg.origin import digest
 from minifaseg.writing import write
-from results_page import LAST, TUNED, write_page
-from results_setup import MADE, SECONDS, Setup, save
 
 HERE = Path(__file__).parent
 TUNING = range(5000, 5060)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import made_from
 from experiments import PLOTS, TABLES, needed
-from minifaseg.writing import write
 from results_pictures import curves, gallery
 from results_tables import numbers_table, table, time_table
+
+from minifaseg.writing import write
 
 # In runs/results: what the search tried, and how long the last run took.
 TUNED, LAST = "tuned.json", "last.json"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import made_from
 from experiments import arguments, command
+
 from minifaseg.evaluate.tune import BUDGET
 from minifaseg.origin import code_digest, digest, file_digest
 from minifaseg.writing import write

@@ -1,7 +1,7 @@
 """The tables of results.md as Markdown."""
 import numpy as np
-
 from experiments import SIDE_BY_SIDE, YARDSTICK, command, needed
+
 from minifaseg.evaluate.ceiling import ceiling
 from minifaseg.evaluate.datasets import open_dataset
 from minifaseg.evaluate.table import against, with_interval

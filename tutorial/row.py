@@ -6,11 +6,11 @@ and the mask.
 import sys
 from pathlib import Path
 
+import made_from
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-import made_from
 import minifaseg
 from minifaseg import hard, labelling, ttf
 from minifaseg.cartoon.painter import paint

@@ -20,7 +20,7 @@ def sample(model, prompt, n=1, steps=50, guidance=4.0, seed=0):
     side = model.side // model.vae.factor
     noise = torch.randn(n, 4, side, side, generator=torch.Generator().manual_seed(seed)).to(model.device, model.dtype)
     text, empty = (model.text([p]).expand(n, -1, -1) for p in (prompt, ""))
-    ts = ddim.ladder(999, steps)[::-1]
+    ts = ddim.inversion_timesteps(999, steps)[::-1]
     for _, z in tqdm(ddim.sample(model.unet, noise, text, ts, guidance, empty), total=steps, leave=False, disable=None):
         pass
     x = (model.decode(z).float().clamp(-1, 1) + 1) * 127.5

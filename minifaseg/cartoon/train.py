@@ -24,11 +24,11 @@ import torch
 import torch.nn.functional as F
 
 from ..checkpoints.checkpoint import Checkpoint, write_single
+from ..checkpoints.hub import find
+from ..checkpoints.tokenizer import make_tokenizer
 from ..ddim import ABAR, STEPS, add_noise
 from ..errors import InputError
-from ..checkpoints.hub import find
 from ..text import Text, TextConfig
-from ..checkpoints.tokenizer import make_tokenizer
 from ..unet import UNet, UNetConfig
 from ..vae import VAE
 from .muon import Muon

@@ -12,17 +12,17 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from . import names
 from ..errors import InputError
-from .foreign import explain_no_file, few, one_line, recognise, short
-from .hub import cached_tokenizer, has_tokenizer
-from .layouts import open_layout
-from .names import PREFIX
 from ..text import Text, TextConfig
-from .tokenizer import read_tokenizer, tokenizer_texts, unpack_tokenizer
 from ..unet import UNet, UNetConfig
 from ..vae import VAE, VAEConfig
 from ..writing import replacing
+from . import tensor_names
+from .hub import cached_tokenizer, has_tokenizer
+from .layouts import open_layout
+from .safe_opening import explain_no_file, few, one_line, recognise, short
+from .tensor_names import PREFIX
+from .tokenizer import read_tokenizer, tokenizer_texts, unpack_tokenizer
 
 DECODER = ("decoder.", "post_quant_conv.")
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}         # what a tensor may be, in safetensors' words
@@ -80,7 +80,7 @@ class Checkpoint:
         if latent != out:
             kind = {8: "an instruct-pix2pix model", 9: "an inpainting model"}.get(latent, "not Stable Diffusion 1.x")
             raise InputError(f"{self.path}: {kind} ({latent} input and {out} output channels); FA-Seg needs plain Stable Diffusion 1.x (4 and 4)")
-        downs = [i for i in range(names.count(keys, r"input_blocks\.(\d+)\.")) if f"input_blocks.{i}.0.op.weight" in keys]
+        downs = [i for i in range(tensor_names.count(keys, r"input_blocks\.(\d+)\.")) if f"input_blocks.{i}.0.op.weight" in keys]
         if not downs:
             raise InputError(f"{self.path}: unet has no down-sampling: {recognise(keys) or 'not Stable Diffusion 1.x'}")
         per, first = downs[0], [1 + downs[0] * i for i in range(len(downs) + 1)]      # first block of each level
@@ -96,8 +96,8 @@ class Checkpoint:
 
     def vae_config(self) -> VAEConfig:
         keys, shape = self.keys["vae"], lambda key: self.shape("vae", key)
-        levels = names.count(keys, r"encoder\.down\.(\d+)\.")
-        blocks = names.count(keys, r"encoder\.down\.0\.block\.(\d+)\.")
+        levels = tensor_names.count(keys, r"encoder\.down\.(\d+)\.")
+        blocks = tensor_names.count(keys, r"encoder\.down\.0\.block\.(\d+)\.")
         if keys and not levels:
             raise InputError(f"{self.path}: its VAE has no encoder (no tensor encoder.down.0.*), "
                              "which turns a picture into latents; give the full checkpoint")
@@ -108,7 +108,7 @@ class Checkpoint:
     def text_config(self) -> TextConfig:
         shape = lambda key: self.shape("text", key)
         vocabulary, width = shape("embeddings.token_embedding.weight")[:2]
-        config = TextConfig(width=width, layers=names.count(self.keys["text"], r"encoder\.layers\.(\d+)\."),
+        config = TextConfig(width=width, layers=tensor_names.count(self.keys["text"], r"encoder\.layers\.(\d+)\."),
                             mlp=shape("encoder.layers.0.mlp.fc1.weight")[0], tokens=shape("embeddings.position_embedding.weight")[0],
                             vocabulary=vocabulary, **self.layout.facts("text"))
         self._check_heads("text", [width], config.heads)
@@ -140,7 +140,7 @@ class Checkpoint:
                 net = build()
         except (ValueError, IndexError, RuntimeError) as e:
             raise InputError(f"{self.path}: no {part} can be built of these sizes ({one_line(e)}): not Stable Diffusion 1.x") from None
-        want = {names.text_key(k) if part == "text" else k: (k, p) for k, p in net.state_dict().items() if not k.endswith("position_ids")}
+        want = {tensor_names.text_key(k) if part == "text" else k: (k, p) for k, p in net.state_dict().items() if not k.endswith("position_ids")}
         have = {k: v for k, v in self.keys[part].items() if not k.startswith(skip)} if skip else self.keys[part]
         missing, surplus = [k for k in want if k not in have], [k for k in have if k not in want]
         if missing or surplus:
@@ -202,7 +202,7 @@ def write_single(path, states: dict[str, dict[str, torch.Tensor]], notes: dict |
                  says: dict[str, str] | None = None):
     """Writes {"unet": ..., "vae": ..., "text": ...} state dicts, under our names, as one file in
     the original layout. notes: our own, see Layout.notes; says: other metadata."""
-    tensors = {PREFIX[part] + (names.text_key(k) if part == "text" else k): v.contiguous()
+    tensors = {PREFIX[part] + (tensor_names.text_key(k) if part == "text" else k): v.contiguous()
                for part, state in states.items() for k, v in state.items()}
     metadata = (says or {}) | {"format": "pt"} | ({"minifaseg": json.dumps(notes)} if notes else {})
     path = Path(path)

@@ -13,13 +13,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from . import names
-from .checkpoint import Checkpoint, write_single
 from ..errors import InputError
-from .examine import NETWORK, examine
-from .foreign import one_line
-from .hub import FOLDER, TOKENIZER_FILES, find, has_tokenizer
 from ..text import TextConfig
+from . import tensor_names
+from .checkpoint import Checkpoint, write_single
+from .examine import NETWORK, examine
+from .hub import FOLDER, TOKENIZER_FILES, find, has_tokenizer
+from .safe_opening import one_line
 from .tokenizer import read_tokenizer, tokenizer_texts
 
 UNSEEN = ("heads", "groups", "scaling")        # what tensor shapes cannot tell
@@ -163,13 +163,13 @@ def replace_folder(target, copy):
 
 def write_folder(folder, copy):
     unet, vae, text = copy.configs.values()
-    tables = {"unet": names.unet_table(unet.blocks, list(unet.attention)),
-              "vae": names.vae_table(len(vae.widths), vae.blocks)}
+    tables = {"unet": tensor_names.unet_table(unet.blocks, list(unet.attention)),
+              "vae": tensor_names.vae_table(len(vae.widths), vae.blocks)}
     for part, stem in FOLDER.items():
         state = {}
         for key, tensor in copy.tensors(part, single=False).items():
             # SD 1.5's own names have text_model.; transformers reads them with and without it
-            theirs = "text_model." + key if part == "text" else names.rename(key, tables[part])
+            theirs = "text_model." + key if part == "text" else tensor_names.rename(key, tables[part])
             state[theirs] = tensor.contiguous()
         path = folder / f"{stem}.safetensors"
         path.parent.mkdir(parents=True)

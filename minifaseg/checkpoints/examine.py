@@ -5,12 +5,12 @@ from dataclasses import asdict
 
 import torch
 
-from . import names
-from .checkpoint import DECODER, DTYPES
-from .foreign import one_line
 from ..text import Text, TextConfig
 from ..unet import UNet, UNetConfig
 from ..vae import VAE, VAEConfig
+from . import tensor_names
+from .checkpoint import DECODER, DTYPES
+from .safe_opening import one_line
 
 NETWORK = {"unet": (UNetConfig, UNet), "vae": (VAEConfig, lambda c: VAE(c, decoder=True)),
            "text": (TextConfig, lambda c: Text(c).build())}
@@ -34,7 +34,7 @@ def examine(file, part):
         net, config = skeleton(build, standard()), None
         problems.append(f"its size cannot be read off ({one_line(e)}); "
                         "compared with Stable Diffusion 1.5 by name")
-    want = {names.text_key(key) if part == "text" else key: tuple(v.shape)
+    want = {tensor_names.text_key(key) if part == "text" else key: tuple(v.shape)
             for key, v in net.items() if not key.endswith("position_ids")}
     for key in want:
         if key in have:

@@ -6,11 +6,21 @@ and what the files say of themselves. Files are opened here, tensors are read la
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import names
 from ..errors import InputError
-from .foreign import (ALONE, check_prediction, check_scheduler, check_yaml, explain_missing, few,
-                      open_file, read_json, recognise, short)
+from . import tensor_names
 from .hub import FOLDER, best_variant, weight_files
+from .safe_opening import (
+    ALONE,
+    check_prediction,
+    check_scheduler,
+    check_yaml,
+    explain_missing,
+    few,
+    open_file,
+    read_json,
+    recognise,
+    short,
+)
 
 MOST_SHARDS = 100
 SCHEDULE = ("model_ema.", "betas", "alphas_cumprod", "sqrt_", "log_one_minus_", "posterior_")
@@ -57,7 +67,7 @@ def open_single(path) -> Layout:
     says = file.metadata() or {}
     layout = Layout(path, True, read_json(path, says.pop("minifaseg", "{}")), says)
     for stored in file.keys():
-        layout.add(stored, file, *names.from_single(stored))
+        layout.add(stored, file, *tensor_names.from_single(stored))
     check_prediction(path, says)
     check_yaml(path.with_suffix(".yaml"))
     check_kind(layout)
@@ -77,7 +87,7 @@ def open_folder(path, half=False) -> Layout:
                     raise InputError(f"{path}: {part} holds {short(stored)} in two shards; "
                                      "download it again")
                 owner[stored] = file
-        for stored, place in names.from_folder(part, list(owner)).items():
+        for stored, place in tensor_names.from_folder(part, list(owner)).items():
             layout.add(stored, owner[stored], *place)
     check_prediction(path, layout.says)
     check_kind(layout)
@@ -112,8 +122,8 @@ def shards(index) -> list[str]:
 
 def check_kind(layout):
     """Raises InputError when the tensors outside the networks say that this is another model."""
-    strange = [key for key in layout.unread if not names.unwrapped(key).startswith(SCHEDULE)]
-    bare = [names.unwrapped(key) for key in strange]
+    strange = [key for key in layout.unread if not tensor_names.unwrapped(key).startswith(SCHEDULE)]
+    bare = [tensor_names.unwrapped(key) for key in strange]
     some = any(layout.keys.values())
     kind = recognise(bare) or (None if some else recognise(bare, ALONE))
     if kind or not some:

@@ -5,8 +5,8 @@ import warnings
 from pathlib import Path
 
 from ..errors import InputError
-from .foreign import read_text
 from .hub import TOKENIZER_FILES, has_tokenizer
+from .safe_opening import read_text
 
 
 def read_tokenizer(folder, name=None):

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..checkpoints.safe_opening import one_line
 from ..errors import InputError
-from ..checkpoints.foreign import one_line
 from ..model import pick_device
 from ..origin import transformers_digest
 
@@ -144,7 +144,10 @@ class ClipTagger:
     path: a folder saved by transformers, or a hub name (CLIPModel with its processor). classes: names; their order is kept.
     """
     def __init__(self, path, classes, device="cpu", template="a photo of a {}", share=0.5):
-        from transformers import CLIPModel, CLIPProcessor              # seconds of import, only when one is made
+        from transformers import (  # seconds of import, only when one is made
+            CLIPModel,
+            CLIPProcessor,
+        )
         if not 0 <= share <= 1:
             raise InputError(f"share {share}: give a number from 0 (nearly all classes) to 1 (the best one only)")
         check_template(template)

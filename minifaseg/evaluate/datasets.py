@@ -21,7 +21,17 @@ from ..cartoon.twins import COLOURED, TWIN_CLASSES, twins
 from ..cartoon.words import CLASSES
 from ..errors import InputError
 from ..origin import digest, file_digest
-from .names import CITYSCAPES, CITYSCAPES_THINGS, COCO, COCOSTUFF, COCOSTUFF_THINGS, CONTEXT, CONTEXT_THINGS, VOC, coarse_labels
+from .class_names import (
+    CITYSCAPES,
+    CITYSCAPES_THINGS,
+    COCO,
+    COCOSTUFF,
+    COCOSTUFF_THINGS,
+    CONTEXT,
+    CONTEXT_THINGS,
+    VOC,
+    coarse_labels,
+)
 from .splits import find_listing, find_root, list_ids, short_name, whole
 
 IGNORE = 255

@@ -30,7 +30,7 @@ class Row:
     @property
     def look(self):
         """What its captured attention depends on: rows of equal `look` share one capture of a picture."""
-        return self.method, tuple((k, str(v)) for k, v in sorted(asdict(self.how).items()) if k in self.how.LOOK)
+        return self.method, tuple((k, str(v)) for k, v in sorted(asdict(self.how).items()) if k in self.how.CAPTURE_FIELDS)
 
     @property
     def numbers(self):

@@ -9,8 +9,8 @@ from threading import Semaphore, Thread
 
 from PIL import Image
 
-from . import libtiff
 from ..errors import InputError, shown
+from . import libtiff
 from .pixels import to_rgb
 from .refusals import readable, refusal
 

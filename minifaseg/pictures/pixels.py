@@ -5,8 +5,8 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Transpose
 
-from . import libtiff
 from ..errors import InputError
+from . import libtiff
 
 # Without a handler, Python prints what Pillow logs of bad files.
 logging.getLogger("PIL").addHandler(logging.NullHandler())

@@ -21,10 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import Captured
-from ..hard import as_image, minmax, on_grid
+from ..attention import CapturedAttention
+from ..hard import as_cells, as_image, minmax
 from ..prompts import class_maps, class_prompts, clean_classes, image_prompt
-from .look import look
+from .capture import capture_image
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,28 @@ class DatasetDiffusion:
     tau: int = 4
     threshold: float = 0.5                               # below: background
     certain: float = 0.6                                 # from here on: the class; between the two: 255
-    LOOK: ClassVar = ("timesteps", "seed")        # what `capture` depends on
+    CAPTURE_FIELDS: ClassVar = ("timesteps", "seed")        # what `capture` depends on
 
     @torch.no_grad()
-    def capture(self, model, image, classes, caption=None) -> Captured:
+    def capture(self, model, image, classes, caption=None) -> CapturedAttention:
         """A view per timestep under "caption; a b c"; the names are looked up in "a b c"."""
         classes = clean_classes(classes)
         prompt = image_prompt(model.text, classes, caption, between="")
-        record = look(model, image, prompt.states, self.timesteps, seed=self.seed)
-        return Captured(record, model.unet.attention_layers(), image.size, model.side, classes, class_prompts(model.text, classes, between=""))
+        record = capture_image(model, image, prompt.states, self.timesteps, seed=self.seed)
+        return CapturedAttention(record, model.unet.attention_layers(), image.size, model.side, classes, class_prompts(model.text, classes, between=""))
 
     @torch.no_grad()
-    def scores(self, captured: Captured) -> Tensor:
+    def scores(self, captured: CapturedAttention) -> Tensor:
         """(K, h, w) on the grid of `level`."""
         coarse, grid = captured.grids[self.cross], captured.grids[self.level]
         c = class_maps(captured.cross_map(coarse, captured.lookup.states), captured.lookup).mean(0, keepdim=True)    # (1, n, K)
-        x = on_grid(F.interpolate(as_image(c, coarse), size=grid, mode="bicubic", align_corners=False))              # (1, N, K)
+        x = as_cells(F.interpolate(as_image(c, coarse), size=grid, mode="bicubic", align_corners=False))              # (1, N, K)
         A = captured.self_map(grid).mean(0)                                                                          # (N, N)
         x = x - x.mean(1, keepdim=True)
         for _ in range(self.tau):
             x = A @ x
         return as_image(minmax(x), grid)[0]
 
-    def ending(self, captured: Captured, scores: Tensor) -> tuple[Tensor, str]:
+    def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:
         """Bicubic to the picture's size, then the argmax."""
         return scores, "bicubic"

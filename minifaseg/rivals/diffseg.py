@@ -26,11 +26,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import Captured
-from ..hard import as_image, on_grid, weighted
+from ..attention import CapturedAttention
+from ..hard import as_cells, as_image, weighted
 from ..labelling import upsample
 from ..prompts import class_maps, class_prompts, clean_classes
-from .look import look
+from .capture import capture_image
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ class DiffSeg:
     anchors: int = 16                                    # per side
     tau: tuple[float, ...] = (1.1, 1.1, 1.1)             # KL of the three merges; 0.9 for Cityscapes and the demo
     threshold: float = 0.0
-    LOOK: ClassVar = ("timestep", "noise", "seed")        # what `capture` depends on
+    CAPTURE_FIELDS: ClassVar = ("timestep", "noise", "seed")        # what `capture` depends on
 
     @torch.no_grad()
-    def capture(self, model, image, classes=(), caption=None) -> Captured:
+    def capture(self, model, image, classes=(), caption=None) -> CapturedAttention:
         """One view, under the empty prompt or the caption; names are looked up in it, as P' is in the dual prompt."""
         classes = clean_classes(classes) if classes else ()
         lookup = class_prompts(model.text, classes) if classes else None
-        record = look(model, image, model.text([caption or ""]), [self.timestep], noise=self.noise, seed=self.seed)
-        return Captured(record, model.unet.attention_layers(), image.size, model.side, classes, lookup)
+        record = capture_image(model, image, model.text([caption or ""]), [self.timestep], noise=self.noise, seed=self.seed)
+        return CapturedAttention(record, model.unet.attention_layers(), image.size, model.side, classes, lookup)
 
     @torch.no_grad()
-    def scores(self, captured: Captured) -> Tensor:
+    def scores(self, captured: CapturedAttention) -> Tensor:
         """Without classes (P, h, w): one proposal per segment. With classes (K, H, W) at the model's
         own pixels: inside a segment its vote for each class."""
         *_, full = captured.grids
@@ -70,7 +70,7 @@ class DiffSeg:
         votes = votes / segments.bincount(minlength=len(proposals))[:, None]
         return (votes / votes[segments].max())[segments].T.unflatten(1, size)
 
-    def class_maps(self, captured: Captured, size) -> Tensor:
+    def class_maps(self, captured: CapturedAttention, size) -> Tensor:
         """(K, *size): each class's cross-attention, all levels bilinear to the model's pixels."""
         maps = 0
         for grid, w in weighted(captured.grids, self.cross):
@@ -78,13 +78,13 @@ class DiffSeg:
             maps = maps + w * upsample(as_image(c, grid)[0], size, "bilinear")
         return maps
 
-    def ending(self, captured: Captured, scores: Tensor) -> tuple[Tensor, str]:
+    def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:
         """Proposals are interpolated, then each pixel takes the highest. Named segments are that
         already, at the model's size."""
         return scores, "nearest-exact" if captured.classes else "bilinear"
 
 
-def aggregate(captured: Captured, weights) -> Tensor:
+def aggregate(captured: CapturedAttention, weights) -> Tensor:
     """(N, N) self-attention of all levels on the finest grid; rows sum to 1."""
     *_, full = captured.grids
     total = sum(w for _, w in weighted(captured.grids, weights))
@@ -93,7 +93,7 @@ def aggregate(captured: Captured, weights) -> Tensor:
         A = captured.self_map(grid)                                             # (1, n, n)
         keys = F.interpolate(A[0].unflatten(1, grid)[:, None], size=full, mode="bilinear", align_corners=False).flatten(1)  # (n, N)
         keys = keys / keys.sum(1, keepdim=True)
-        out = out + w / total * on_grid(F.interpolate(as_image(keys[None], grid), size=full, mode="nearest"))[0]
+        out = out + w / total * as_cells(F.interpolate(as_image(keys[None], grid), size=full, mode="nearest"))[0]
     return out
 
 

@@ -21,15 +21,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import Captured, mean_map, walk
-from ..hard import as_image, minmax, on_grid, weighted
+from ..attention import CapturedAttention, apply_attention, mean_map
+from ..hard import as_cells, as_image, minmax, weighted
 from ..labelling import minmax_at
-from ..prompts import Lookup, check_text, clean_classes, lay_out, refuse_long, template_halves
-from .look import TOGETHER, latents, see
+from ..prompts import (
+    Lookup,
+    check_text,
+    clean_classes,
+    refuse_long,
+    template_halves,
+    tokens_and_spans,
+)
+from .capture import TOGETHER, capture_latents, noised_latents
 
 
 @dataclass
-class Viewed(Captured):
+class Viewed(CapturedAttention):
     """What is left of the views, a timestep and a class each: their class maps. A view's queries and
     keys are 140 MB at SD 1.5's size, so `record` holds those of the last few alone.
 
@@ -51,7 +58,7 @@ class DiffSegmenter:
     seed: int = 0
     threshold: float = 0.5                               # a constant background map; the release sweeps it on the evaluation set
     CONTINUES: ClassVar = True                           # its caption is a text per class, each going on from the template
-    LOOK: ClassVar = ("timesteps", "weight", "template", "sample", "seed")        # what `capture` depends on
+    CAPTURE_FIELDS: ClassVar = ("timesteps", "weight", "template", "sample", "seed")        # what `capture` depends on
 
     def __post_init__(self):
         template_halves(self.template)                   # raises
@@ -61,12 +68,12 @@ class DiffSegmenter:
         """One view per timestep and class. caption: the continuation, a text or a dict class -> text."""
         classes = clean_classes(classes)
         lookup = self.prompts(model.text, classes, caption)
-        z = latents(model, image, self.timesteps, sample=self.sample, seed=self.seed)
+        z = noised_latents(model, image, self.timesteps, sample=self.sample, seed=self.seed)
         layers = model.unet.attention_layers()
         few, views = max(1, TOGETHER // len(z)), []      # classes seen in one UNet call
         for first in range(0, len(classes), few):
             k = slice(first, first + few)
-            record = see(model, z, self.timesteps, lookup.states[k])
+            record = capture_latents(model, z, self.timesteps, lookup.states[k])
             seen = Viewed(record, layers, image.size, model.side, classes, lookup)
             views.append(self.class_maps(seen, [token for _, (token,) in lookup.spans[k]]))
         x, Ax = ({grid: torch.cat([view[i][grid] for view in views], dim=1) for grid in views[0][i]}
@@ -89,7 +96,7 @@ class DiffSegmenter:
             if more[:len(prompt)].casefold() == prompt.casefold():
                 more = more[len(prompt):]
             start, _, last_word = name.rpartition(" ")
-            pieces, (word,) = lay_out(text, [last_word], before=f"{before}{start} ",
+            pieces, (word,) = tokens_and_spans(text, [last_word], before=f"{before}{start} ",
                                       after=f"{after} {more}")
             if word is None:
                 refuse_long(text, name, before)
@@ -99,7 +106,7 @@ class DiffSegmenter:
             spans.append((g, word[-1:]))
         return Lookup(torch.stack(states), spans)
 
-    def class_maps(self, seen: Captured, tokens) -> tuple[dict, dict]:
+    def class_maps(self, seen: CapturedAttention, tokens) -> tuple[dict, dict]:
         """x and Ax (T, k, N) of each level, from the views of k classes; tokens: the one that is
         looked up in each class's prompt."""
         x, Ax, grids = {}, {}, seen.grids
@@ -108,9 +115,9 @@ class DiffSegmenter:
             cross = mean_map(list(seen.at(grid, "attn2").values()))             # (B, n, tokens)
             c = torch.stack([view[:, token] for view, token in zip(cross, tokens)])[..., None]
             up = F.interpolate(as_image(c, grid), size=full, mode="bilinear", align_corners=False)
-            x[grid] = minmax(on_grid(up))                                       # (B, N, 1)
+            x[grid] = minmax(as_cells(up))                                       # (B, N, 1)
         finest = list(seen.at(full, "attn1").values())
-        refined = walk(finest, torch.cat(list(x.values()), -1))                 # (B, N, levels)
+        refined = apply_attention(finest, torch.cat(list(x.values()), -1))                 # (B, N, levels)
         for i, grid in enumerate(grids):
             Ax[grid] = refined[..., i].unflatten(0, (len(self.timesteps), -1))  # (T, k, N)
             x[grid] = x[grid][..., 0].unflatten(0, (len(self.timesteps), -1))
@@ -123,6 +130,6 @@ class DiffSegmenter:
         M = sum(w * maps[grid] for grid, w in weighted(captured.grids, self.cross)).mean(0)   # (K, N)
         return as_image(minmax(M.T[None]), captured.grids[-1])[0]
 
-    def ending(self, captured: Captured, scores: Tensor) -> tuple[Tensor, str]:
+    def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:
         """Bilinear to the picture's size, min-max there, argmax with a constant background."""
         return minmax_at(scores, captured.size, "bilinear"), "bilinear"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..prompts import check_text, lay_out, parts
+from ..prompts import check_text, split_to_fit, tokens_and_spans
 
 BACKGROUND = "background"
 GLUE = ("a", "an", "the", "and", ",", ".", "-")          # tokens that are never looked up
@@ -35,17 +35,17 @@ def prompts(text, classes, caption=None) -> list[Prompt]:
     particular (on 24 cartoon scenes mIoU 0.843, as with other padding; with no background 0.811).
     """
     last = [BACKGROUND] if text.words is None or BACKGROUND in text.words else []
-    split = parts(text, classes, after="".join(f", {name}" for name in last))
+    split = split_to_fit(text, classes, after="".join(f", {name}" for name in last))
     told = entities(text, classes, caption, last)
     means = [meant(entity, classes) for entity in told]
     if told:
         missing = [c for c in classes if c not in means]
-        split = parts(text, missing, before="".join(f"{name}, " for name in [*told, *last]))
+        split = split_to_fit(text, missing, before="".join(f"{name}, " for name in [*told, *last]))
     found, none = [], [None for _ in last]
     for part in split:
         names = [*told, *last, *part] if told else [*part, *last]
         whose = [*means, *none, *part] if told else [*part, *none]
-        pieces, spans = lay_out(text, names)
+        pieces, spans = tokens_and_spans(text, names)
         spans = [without_glue(text, pieces, span) for span in spans]
         if not last:
             whose, spans = [*whose, None], [*spans, [1 + len(pieces)]]

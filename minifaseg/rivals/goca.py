@@ -29,15 +29,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import BLOCK, QK, Captured, inner_layers, mean_map, single, walk
-from ..hard import as_image, minmax, on_grid
+from ..attention import (
+    BLOCK,
+    QK,
+    CapturedAttention,
+    apply_attention,
+    at_least_float32,
+    inner_layers,
+    mean_map,
+)
+from ..hard import as_cells, as_image, minmax
 from ..prompts import Lookup, clean_classes
+from .capture import capture_image, split_by_prompt
 from .entities import Prompt, prompts
-from .look import look, views
 
 
 @dataclass
-class Told(Captured):
+class Told(CapturedAttention):
     """Captured attention, a view for each of `prompts`."""
     prompts: tuple[Prompt, ...] = ()
 
@@ -57,7 +65,7 @@ class GoCA:
     tau: int = 2                                         # power of A
     threshold: float = 0.0                               # its offset; it tries nine, -0.4 to 0.4
     MARGINS: ClassVar = True                             # thresholds lie around 0
-    LOOK: ClassVar = ("timestep", "sample", "seed")      # what `capture` depends on
+    CAPTURE_FIELDS: ClassVar = ("timestep", "sample", "seed")      # what `capture` depends on
 
     @torch.no_grad()
     def capture(self, model, image, classes, caption=None) -> Told:
@@ -66,7 +74,7 @@ class GoCA:
         asked = prompts(model.text, classes, caption)
         states = model.text.states(torch.stack([prompt.ids for prompt in asked]))
         spans = {c: (g, prompt.own[c]) for g, prompt in enumerate(asked) for c in prompt.own}
-        record = look(model, image, states, [self.timestep], sample=self.sample, seed=self.seed)
+        record = capture_image(model, image, states, [self.timestep], sample=self.sample, seed=self.seed)
         return Told(record, model.unet.attention_layers(), image.size, model.side, classes,
                     Lookup(states, [spans[c] for c in classes]), prompts=tuple(asked))
 
@@ -74,7 +82,7 @@ class GoCA:
     def scores(self, captured: Told) -> Tensor:
         """S_c - S_background (K, h, w) on the finest grid."""
         margins = {}
-        for view, prompt in zip(views(captured), captured.prompts):
+        for view, prompt in zip(split_by_prompt(captured), captured.prompts):
             S = self.refine(view, self.compete(view, self.together(view), prompt))
             margins |= zip(prompt.own, S[:-1] - S[-1])
         return torch.stack([margins[c] for c in captured.classes])
@@ -90,9 +98,9 @@ class GoCA:
 
     def layer_map(self, view, path) -> tuple[Tensor, Tensor]:
         """C_l (N, T) and its heads' weights (N, h), which sum to 1; some may be negative."""
-        layer, q, context = view.layers[path], single(view.record[path].q[0]), view.lookup.states
-        k, v = single(layer.keys(context)[0]), single(layer.split(layer.to_v(context))[0])
-        W = single(layer.to_out[0].weight).unflatten(1, (layer.heads, -1))              # (C, h, d)
+        layer, q, context = view.layers[path], at_least_float32(view.record[path].q[0]), view.lookup.states
+        k, v = at_least_float32(layer.keys(context)[0]), at_least_float32(layer.split(layer.to_v(context))[0])
+        W = at_least_float32(layer.to_out[0].weight).unflatten(1, (layer.heads, -1))              # (C, h, d)
         VW, maps, weights = torch.einsum("htd,chd->htc", v, W), [], []
         for q in q.split(max(1, BLOCK // W[..., 0].numel()), dim=1):                    # some rows
             A = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1)                # (h, n, T)
@@ -124,7 +132,7 @@ class GoCA:
         """R (N_R, channels), and its grid."""
         level = view.at(view.grids[-2], "attn2")
         q, _, grid = level[inner_layers(level)[-1]]
-        R = single(q[0]).transpose(0, 1).flatten(1)
+        R = at_least_float32(q[0]).transpose(0, 1).flatten(1)
         return R[:, :1] if self.first_channel else R, grid
 
     def compete(self, view, C, prompt) -> Tensor:
@@ -133,20 +141,20 @@ class GoCA:
             C = C / C[:, prompt.content].sum(1, keepdim=True).clamp_min(1e-20)
         said = [*prompt.own.values(), *prompt.background]
         x = torch.stack([C[:, tokens].mean(1) for tokens in said], -1)[None]
-        x = on_grid(blurred(as_image(x, view.grids[-1]), self.blur))
+        x = as_cells(blurred(as_image(x, view.grids[-1]), self.blur))
         x, K = as_image(minmax(x), view.grids[-1])[0], len(prompt.own)
         return torch.cat([x[:K], x[K:].amax(0, keepdim=True)])
 
     def refine(self, view, x) -> Tensor:
         """S (K + 1, h, w). Rows of A sum to 1: a constant taken off drops out, and saves digits."""
         level = view.at(view.grids[-1], "attn1")
-        x = on_grid(x[None])
+        x = as_cells(x[None])
         x = x - x.mean(1, keepdim=True)
         for _ in range(self.tau):
-            x = walk([level[path] for path in inner_layers(level)], x)
+            x = apply_attention([level[path] for path in inner_layers(level)], x)
         return as_image(minmax(x), view.grids[-1])[0]
 
-    def ending(self, captured, scores) -> tuple[Tensor, str]:
+    def upsampling(self, captured, scores) -> tuple[Tensor, str]:
         """Maps, and the interpolation that takes them to the picture's size, where the argmax is.
         The release takes each S there and subtracts then, which is the same."""
         return scores, "bilinear"

@@ -18,12 +18,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..attention import Captured, single
-from ..hard import as_image, fuse_cross, minmax, on_grid
+from ..attention import CapturedAttention, at_least_float32
+from ..hard import as_cells, as_image, fuse_cross, minmax
 from ..prompts import Lookup, class_prompts, clean_classes, image_prompt
 from ..ttf import merge
+from .capture import capture_image
 from .diffseg import symmetric_kl
-from .look import look
 
 BACKGROUND = "background"
 
@@ -43,22 +43,22 @@ class InvSeg:
     flip: bool = True                                    # views: the picture and its mirror image
     threshold: float = 0.0                               # scores are margins over "background"
     MARGINS: ClassVar = True                             # thresholds lie around 0, not between 0 and 1
-    LOOK: ClassVar = ("timestep", "seed", "flip")        # what `capture` depends on
+    CAPTURE_FIELDS: ClassVar = ("timestep", "seed", "flip")        # what `capture` depends on
 
     @torch.no_grad()
-    def capture(self, model, image, classes, caption=None) -> Captured:
+    def capture(self, model, image, classes, caption=None) -> CapturedAttention:
         """Two views under "caption ; classes". P has one more name, "background"; a model that does not know the word starts from
         the state of the end token, which means nothing in particular."""
         classes = clean_classes(classes)
-        record = look(model, image, image_prompt(model.text, classes, caption).states, [self.timestep], seed=self.seed, flip=self.flip)
+        record = capture_image(model, image, image_prompt(model.text, classes, caption).states, [self.timestep], seed=self.seed, flip=self.flip)
         knows = model.text.words is None or BACKGROUND in model.text.words
         lookup = class_prompts(model.text, (*classes, BACKGROUND) if knows else classes)
         if not knows:
             used = max(t for g, tokens in lookup.spans if g == len(lookup.states) - 1 for t in tokens)
             lookup.spans.append((len(lookup.states) - 1, [used + 1]))
-        return Captured(record, model.unet.attention_layers(), image.size, model.side, classes, lookup)
+        return CapturedAttention(record, model.unet.attention_layers(), image.size, model.side, classes, lookup)
 
-    def scores(self, captured: Captured) -> Tensor:
+    def scores(self, captured: CapturedAttention) -> Tensor:
         """(K, h, w) on the finest grid: M of each class minus M of the background, after the inversion."""
         lookup, _ = self.invert(captured)
         with torch.no_grad():
@@ -66,17 +66,17 @@ class InvSeg:
             K = len(captured.classes)
             return as_image((M[:, :K] - M[:, -1:])[None], captured.grids[-1])[0]
 
-    def ending(self, captured: Captured, scores: Tensor) -> tuple[Tensor, str]:
+    def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:
         """Margins over the background, bicubic to the picture's size; ours, as FA-Seg's."""
         return scores, "bicubic"
 
-    def invert(self, captured: Captured) -> tuple[Lookup, list[float]]:
+    def invert(self, captured: CapturedAttention) -> tuple[Lookup, list[float]]:
         """Moves the text states; returns them and the loss before each step and after the last."""
         grid = captured.grids[-1]
         A = captured.self_map(grid)
         S = torch.stack([symmetric_kl(a, a) for a in A])                        # (B, N, N)
         states, spans = captured.lookup
-        P = single(states).clone().requires_grad_()
+        P = at_least_float32(states).clone().requires_grad_()
         lookup = lambda: Lookup(P.to(states.dtype), spans)
         optimizer, losses = torch.optim.Adam([P], lr=self.rate * P.std().item()), []
         with torch.enable_grad():
@@ -108,4 +108,4 @@ class InvSeg:
 
     def together(self, M, grid) -> Tensor:
         """Mean (N, C) of the views, the mirror view turned back."""
-        return on_grid(merge(as_image(M, grid))[None])[0]
+        return as_cells(merge(as_image(M, grid))[None])[0]

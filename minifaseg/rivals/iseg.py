@@ -33,12 +33,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import Captured, inner_layers, mean_map
-from ..hard import as_image, minmax, on_grid, weighted
+from ..attention import CapturedAttention, inner_layers, mean_map
+from ..hard import as_cells, as_image, minmax, weighted
 from ..labelling import minmax_at, upsample
-from ..prompts import Lookup, class_maps, clean_classes, join, lay_out, parts, template_halves
+from ..prompts import (
+    Lookup,
+    class_maps,
+    clean_classes,
+    concatenate,
+    split_to_fit,
+    template_halves,
+    tokens_and_spans,
+)
+from .capture import capture_image, split_by_prompt
 from .diffseg import merge
-from .look import look, views
 
 
 @dataclass(frozen=True)
@@ -57,13 +65,13 @@ class ISeg:
     template: str = "a photograph of {} and other object and background"
     merge_tau: float = 1.0                               # without classes only (ours)
     threshold: float = (3 - 5 ** 0.5) / 2                # s = (1 - s)^2
-    LOOK: ClassVar = ("timestep", "seed", "gamma", "keys_only", "template")        # what `capture` depends on
+    CAPTURE_FIELDS: ClassVar = ("timestep", "seed", "gamma", "keys_only", "template")        # what `capture` depends on
 
     def __post_init__(self):
         template_halves(self.template)                   # raises
 
     @torch.no_grad()
-    def capture(self, model, image, classes, caption=None) -> Captured:
+    def capture(self, model, image, classes, caption=None) -> CapturedAttention:
         """One view for all classes; a list that one prompt cannot hold is asked in parts, each with a
         view of its own. A caption has no place in this method's prompt."""
         classes = clean_classes(classes) if classes else ()
@@ -71,30 +79,30 @@ class ISeg:
         loud = Lookup(plain.states.clone(), plain.spans)
         for g, tokens in plain.spans:
             loud.states[g, tokens] *= self.gamma
-        record = look(model, image, (plain if self.keys_only else loud).states, [self.timestep], seed=self.seed)
-        return Captured(record, model.unet.attention_layers(), image.size, model.side, classes, loud)
+        record = capture_image(model, image, (plain if self.keys_only else loud).states, [self.timestep], seed=self.seed)
+        return CapturedAttention(record, model.unet.attention_layers(), image.size, model.side, classes, loud)
 
     def prompts(self, text, classes) -> Lookup:
         """As few prompts as hold all names; without classes the empty one."""
         if not classes:
             return Lookup(text([""]), [])
         before, after = template_halves(self.template)
-        return join([self.prompt(text, part, before, after)
-                     for part in parts(text, classes, " and ", before, after)])
+        return concatenate([self.prompt(text, part, before, after)
+                     for part in split_to_fit(text, classes, " and ", before, after)])
 
     def prompt(self, text, classes, before, after) -> Lookup:
-        pieces, spans = lay_out(text, classes, " and ", before, after)
+        pieces, spans = tokens_and_spans(text, classes, " and ", before, after)
         return Lookup(text.states(text.ids(pieces)[None]), [(0, span) for span in spans])
 
     @torch.no_grad()
-    def scores(self, captured: Captured) -> Tensor:
+    def scores(self, captured: CapturedAttention) -> Tensor:
         """(K, h, w) on the finest grid; without classes one proposal per segment."""
         *_, full = captured.grids
         if not captured.classes:
             P = torch.linalg.matrix_power(self.propagator(captured), max(1, self.iterations))
             return merge(P, full, (self.merge_tau,) * 3)
         maps = []
-        for view in views(captured):
+        for view in split_by_prompt(captured):
             P = self.propagator(view)                                           # (N, N)
             x = self.first(view, full)                                          # (N, K)
             x = x - x.min(0).values
@@ -106,7 +114,7 @@ class ISeg:
             maps.append(as_image(minmax(x[None]), full)[0])
         return torch.cat(maps)
 
-    def ending(self, captured: Captured, scores: Tensor) -> tuple[Tensor, str]:
+    def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:
         """Bilinear to the model's own size, min-max; bilinear to the picture's size, min-max again;
         argmax with the background's (1 - max s)^2. Segments without names: as in DiffSeg."""
         if not captured.classes:
@@ -124,7 +132,7 @@ class ISeg:
                 paths = inner_layers(paths)
             c = captured.cross_map(grid, captured.lookup.states, paths)[:, 0]   # (1, n, T)
             c = c / c.sum(1, keepdim=True)
-            C = C + w * on_grid(F.interpolate(as_image(c, grid), size=full, mode="bilinear", align_corners=False))
+            C = C + w * as_cells(F.interpolate(as_image(c, grid), size=full, mode="bilinear", align_corners=False))
         if self.clusters:
             C = cluster(C[0], full, self.clusters)[None]
         return class_maps(C[:, None], captured.lookup)[0]

@@ -3,20 +3,20 @@ import torch
 from torch import Tensor
 
 from .. import ddim
-from ..attention import QK, Captured
+from ..attention import QK, CapturedAttention
 from ..prompts import Lookup
 
 TOGETHER = 4                                             # views in one UNet call: bounds the memory, changes nothing else
 
 
-def look(model, image, states: Tensor, timesteps, **how) -> dict[str, QK]:
+def capture_image(model, image, states: Tensor, timesteps, **how) -> dict[str, QK]:
     """The record of B = len(timesteps) x (1 + flip) x G views: every timestep, picture then mirror
-    image, every prompt of `states` (G, T, c). how: the options of `latents`."""
-    return see(model, latents(model, image, timesteps, **how), timesteps, states)
+    image, every prompt of `states` (G, T, c). how: the options of `noised_latents`."""
+    return capture_latents(model, noised_latents(model, image, timesteps, **how), timesteps, states)
 
 
 @torch.no_grad()
-def latents(model, image, timesteps, *, noise=True, sample=False, seed=0, flip=False) -> Tensor:
+def noised_latents(model, image, timesteps, *, noise=True, sample=False, seed=0, flip=False) -> Tensor:
     """(V, 4, h, w): at every timestep the picture's latent, then with `flip` its mirror image's.
 
     All share one draw of noise (the mirror image has it mirrored), from a CPU generator, so that
@@ -35,7 +35,7 @@ def latents(model, image, timesteps, *, noise=True, sample=False, seed=0, flip=F
 
 
 @torch.no_grad()
-def see(model, z: Tensor, timesteps, states: Tensor) -> dict[str, QK]:
+def capture_latents(model, z: Tensor, timesteps, states: Tensor) -> dict[str, QK]:
     """The record of V x G views: every latent of z (V, 4, h, w), under every prompt of `states`
     (G, T, c). The latents are told their timesteps, V / len(timesteps) of them each."""
     z = z.repeat_interleave(len(states), 0)                                             # (B, 4, h, w)
@@ -48,7 +48,7 @@ def see(model, z: Tensor, timesteps, states: Tensor) -> dict[str, QK]:
     return {path: QK(*(torch.cat([r[path][i] for r in records]) for i in (0, 1)), grid=qk.grid) for path, qk in records[0].items()}
 
 
-def views(captured: Captured) -> list[Captured]:
+def split_by_prompt(captured: CapturedAttention) -> list[CapturedAttention]:
     """Each prompt's view with its own classes, as if they were all that was asked for."""
     states, spans = captured.lookup
     out = []
@@ -58,5 +58,5 @@ def views(captured: Captured) -> list[Captured]:
         own = [i for i, (prompt, _) in enumerate(spans) if prompt == g]
         lookup = Lookup(states[g:g + 1], [(0, spans[i][1]) for i in own])
         classes = tuple(captured.classes[i] for i in own)
-        out.append(Captured(record, captured.layers, captured.size, captured.side, classes, lookup))
+        out.append(CapturedAttention(record, captured.layers, captured.size, captured.side, classes, lookup))
     return out
