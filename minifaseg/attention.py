@@ -1,51 +1,66 @@
-"""One attention layer, what it hands out, and the maps that are formed from that.
+"""One attention layer, the queries and keys it records, and the maps that are formed from them.
 
     A = softmax(Q K^T / sqrt(d)),   rows (queries) sum to 1
 
-Nothing is hooked or patched. Whoever wants to look passes an empty dict as `record`; each layer then leaves its queries and keys
-there under its own path in the checkpoint. Maps are formed later, where they are needed and averaged over heads and layers at
-once: at 512 pixels one self-attention map of SD 1.5's finest level is 8 x 4096 x 4096 numbers, its queries and keys 2 x 4096 x 320.
+No layer is hooked or patched. A caller who wants attention passes an empty dict as `record`; every
+layer then stores its queries and keys there, under its own path in the checkpoint. Maps are formed
+later, where they are needed, and are at once averaged over heads and layers. This saves memory: at
+512 pixels one self-attention map of SD 1.5's finest level has 8 x 4096 x 4096 numbers, its queries
+and keys have 2 x 4096 x 320.
 
-Letters: B views, N grid cells (queries), M keys (N cells or T text tokens), h heads, d channels of a head, K classes.
+Letters: B views, N grid cells (queries), M keys (N cells or T text tokens), h heads, d channels of
+a head, K classes, G prompts.
 """
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BLOCK = 1 << 21                # numbers of a map in the making: 8 MiB, which stay in a processor's cache
-MAP_BYTES = 256 << 20          # a view's N x N map up to this size is formed; a larger one never exists (see `apply_attention`)
+if TYPE_CHECKING:
+    from .prompts import Lookup
+
+Grid = tuple[int, int]         # (H, W) of a level
+
+BLOCK = 1 << 21                # numbers of a map that are formed at a time: 8 MiB, a CPU's cache
+LARGEST_MAP = 1 << 26          # numbers of an N x N map that may be kept: 256 MiB for each view
 
 
 class QK(NamedTuple):
-    """What one layer saw: q (B, h, N, d), k (B, h, M, d), grid (H, W) of the queries."""
+    """Queries and keys of one layer: q (B, h, N, d), k (B, h, M, d), grid (H, W) of the queries."""
     q: Tensor
     k: Tensor
-    grid: tuple[int, int]
+    grid: Grid
 
 
 class Attention(nn.Module):
-    """Self-attention (`attn1`: keys from the picture) or cross-attention (`attn2`: keys from the text)."""
+    """Self-attention (`attn1`: keys of the picture) or cross-attention (`attn2`: of the text)."""
 
-    def __init__(self, path: str, width: int, heads: int, context: int):
+    def __init__(self, path: str, width: int, heads: int, context: int) -> None:
         super().__init__()
-        self.path, self.heads = path, heads
+        self.path = path
+        self.heads = heads
         self.to_q = nn.Linear(width, width, bias=False)
         self.to_k = nn.Linear(context, width, bias=False)
         self.to_v = nn.Linear(context, width, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(width, width)])
 
-    def split(self, x):
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)            # (B, N, h*d) -> (B, h, N, d)
+    def split(self, x: Tensor) -> Tensor:
+        """(B, N, h*d) -> (B, h, N, d)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
-    def keys(self, context):
-        """The keys this layer would make of any context (B, M, c): (B, h, M, d). The dual prompt needs nothing else of it."""
+    def keys(self, context: Tensor) -> Tensor:
+        """Keys of any context (B, M, c) -> (B, h, M, d). The dual prompt uses only this."""
         return self.split(self.to_k(context))
 
-    def forward(self, x, context, grid, record=None):
-        q, k, v = self.split(self.to_q(x)), self.keys(context), self.split(self.to_v(context))
+    def forward(self, x: Tensor, context: Tensor, grid: Grid,
+                record: dict[str, QK] | None = None) -> Tensor:
+        """x (B, N, h*d) and context (B, M, c) -> (B, N, h*d); adds this layer to `record`."""
+        q = self.split(self.to_q(x))                                        # (B, h, N, d)
+        k = self.keys(context)                                              # (B, h, M, d)
+        v = self.split(self.to_v(context))                                  # (B, h, M, d)
         if record is not None:
             record[self.path] = QK(q, k, grid)
         out = F.scaled_dot_product_attention(q, k, v)                       # (B, h, N, d)
@@ -53,54 +68,77 @@ class Attention(nn.Module):
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """At least float32: min-max later magnifies what half precision rounds away."""
+    """x in float32 or float64: min-max will magnify what half precision rounds away."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def mean_map(layers: list[QK]) -> Tensor:
-    """The attention map averaged over heads and layers, (B, N, M) in float32; formed a few rows (queries) at a time."""
-    (B, h, N, _), M = layers[0].q.shape, layers[0].k.shape[2]
+    """Attention map (B, N, M), the mean over all heads of all layers, in float32.
+
+    It is formed a few rows (queries) at a time.
+    """
+    (B, h, N, d), M = layers[0].q.shape, layers[0].k.shape[2]
     rows = max(1, BLOCK // (h * M))
     out = at_least_float32(layers[0].q.new_zeros(B, N, M))
     for q, k, _ in layers:
         for b in range(B):
-            kt = at_least_float32(k[b]).transpose(1, 2) / q.shape[-1] ** 0.5          # (h, d, M)
+            kt = at_least_float32(k[b]).transpose(1, 2) / d ** 0.5          # (h, d, M)
             for i in range(0, N, rows):
-                out[b, i:i + rows] += (at_least_float32(q[b, :, i:i + rows]) @ kt).softmax(-1).mean(0) / len(layers)
+                logits = at_least_float32(q[b, :, i:i + rows]) @ kt         # (h, rows, M)
+                out[b, i:i + rows] += logits.softmax(-1).mean(0) / len(layers)
     return out
 
 
 def apply_attention(layers: list[QK], x: Tensor) -> Tensor:
-    """A x for class maps x (B, N, K): attention with the class maps as values, averaged over heads and layers. Nothing N x N exists."""
+    """A x: self-attention with the class maps as values, the mean over heads and layers.
+
+    x (B, N, K) -> (B, N, K). The map A (N x N) is never formed.
+    """
     y = torch.zeros_like(x)
     for q, k, _ in layers:
-        d = q.shape[-1]
-        for i in range(0, x.shape[-1], d):                                  # d maps at a time, so that the fused kernel takes them
-            v = F.pad(x[..., i:i + d], (0, max(0, i + d - x.shape[-1])))    # (B, N, d)
-            v = v[:, None].expand(-1, q.shape[1], -1, -1)                   # (B, h, N, d)
-            y[..., i:i + d] += F.scaled_dot_product_attention(at_least_float32(q), at_least_float32(k), v).mean(1)[..., :x.shape[-1] - i] / len(layers)
+        h, d = q.shape[1], q.shape[-1]
+        outputs = []
+        for maps in x.split(d, dim=-1):                 # the fused kernel wants d channels
+            missing = d - maps.shape[-1]
+            v = F.pad(maps, (0, missing))[:, None].expand(-1, h, -1, -1)    # (B, h, N, d)
+            out = F.scaled_dot_product_attention(at_least_float32(q), at_least_float32(k), v)
+            outputs.append(out.mean(1)[..., :maps.shape[-1]])               # (B, N, <= d)
+        y += torch.cat(outputs, dim=-1) / len(layers)
     return y
 
 
-def inner_layers(paths) -> list[str]:
-    """Of one level's layers, in the order in which they run: the last one on the way down and all
-    on the way up but the last. At SD 1.5's finest level input_blocks.2, output_blocks.9 and 10.
+def inner_layers(paths: Iterable[str]) -> list[str]:
+    """Of a level's layers the last one on the way down, and all on the way up but the last.
 
-    GoCA refines with these at the finest level; iSeg looks names up in them one level below. A
-    level of the middle block alone (8 x 8) keeps it.
+    paths: the layers of one level, in the order in which they run. At SD 1.5's finest level the
+    result is input_blocks.2, output_blocks.9 and output_blocks.10. GoCA refines with these layers
+    at the finest level; iSeg looks names up in them one level below. A level that has only the
+    middle block (8 x 8) keeps it.
     """
+    paths = list(paths)
     down = [path for path in paths if path.startswith("input_blocks.")]
     up = [path for path in paths if path.startswith("output_blocks.")]
-    return [*down[-1:], *up[:-1]] or list(paths)
+    return [*down[-1:], *up[:-1]] or paths
+
+
+def select_views(record: dict[str, QK], first: int, last: int) -> dict[str, QK]:
+    """The record of the views from `first` up to, but not including, `last`."""
+    return {path: QK(q[first:last], k[first:last], grid) for path, (q, k, grid) in record.items()}
 
 
 @dataclass
 class CapturedAttention:
-    """The attention of one picture (and its mirror image): slow to get, quick to use again, with other classes or numbers.
+    """The attention of one picture and of its mirror image.
 
-    record: QK of every layer by path; layers: the UNet's attention layers by path; size: (width,
-    height) of the picture; side: pixels of the square that the model saw it as; classes: the names
-    that were asked for; lookup: where their tokens are (prompts.py).
+    It is slow to capture, and quick to use again with other classes or hyperparameters.
+
+    record: queries and keys of every layer, by path
+    layers: the UNet's attention layers, by path
+    size: (width, height) of the picture
+    side: pixels of the square that the model saw
+    classes: the names that were asked for
+    lookup: where their tokens are (prompts.py)
+    latents: (B, 4, h, w) the posterior means of the views, where a method keeps them
     """
     record: dict[str, QK]
     layers: dict[str, Attention]
@@ -108,38 +146,50 @@ class CapturedAttention:
     side: int
     classes: tuple[str, ...]
     lookup: "Lookup"
-    _maps: dict = field(default_factory=dict, repr=False)
+    latents: Tensor | None = None
+    _maps: dict[Grid, Tensor] = field(default_factory=dict, repr=False)
 
     @property
-    def grids(self) -> list[tuple[int, int]]:
-        """The levels from coarse to fine: 8x8, 16x16, 32x32, 64x64 for SD 1.5 at 512 pixels."""
+    def grids(self) -> list[Grid]:
+        """The levels, coarse to fine: 8x8, 16x16, 32x32, 64x64 for SD 1.5 at 512 pixels."""
         return sorted({qk.grid for qk in self.record.values()})
 
-    def at(self, grid, kind) -> dict[str, QK]:
-        """Layers of one level; kind "attn1" (self) or "attn2" (cross)."""
-        return {p: qk for p, qk in self.record.items() if qk.grid == grid and p.endswith(kind)}
+    def at(self, grid: Grid, kind: str) -> dict[str, QK]:
+        """The layers of one level; kind: "attn1" (self-attention) or "attn2" (cross-attention)."""
+        return {path: qk for path, qk in self.record.items()
+                if qk.grid == grid and path.endswith(kind)}
 
-    def refine(self, grid, x: Tensor) -> Tensor:
-        """One application of a level's mean self-attention: (B, N, K) -> (B, N, K). Forms the map once, if it is not too large."""
-        layers = list(self.at(grid, "attn1").values())
-        if x.shape[1] ** 2 * 4 > MAP_BYTES:
-            return apply_attention(layers, x)
+    def refine(self, grid: Grid, x: Tensor) -> Tensor:
+        """A x with a level's self-attention A, mean over heads and layers: (B, N, K) -> (B, N, K).
+
+        A (N x N) is formed once and kept; the one of SD 1.5's finest level at 512 pixels takes 64
+        MiB a view. From LARGEST_MAP cells on it is never formed, which is slower.
+        """
+        N = x.shape[1]
+        if N * N > LARGEST_MAP:
+            return apply_attention(list(self.at(grid, "attn1").values()), x)
         return self.self_map(grid) @ x
 
-    def self_map(self, grid) -> Tensor:
+    def self_map(self, grid: Grid) -> Tensor:
         """(B, N, N) self-attention of a level, mean over its heads and layers."""
         if grid not in self._maps:
             self._maps[grid] = mean_map(list(self.at(grid, "attn1").values()))
         return self._maps[grid]
 
-    def cross_map(self, grid, states: Tensor, paths=None) -> Tensor:
-        """(B, G, N, T) cross-attention of a level to the tokens of G prompts, states (G, T, c), mean
-        over its heads and layers, or over the layers at `paths`.
+    def cross_map(self, grid: Grid, states: Tensor, paths: list[str] | None = None) -> Tensor:
+        """(B, G, N, T) cross-attention of a level to the T tokens of G prompts.
 
-        The prompts need not be the one that the picture was seen with: only their keys meet the
-        recorded queries.
+        states: (G, T, c) text states of the prompts. They need not be the prompt under which the
+        picture was captured: only their keys meet the recorded queries. paths: the layers to take;
+        None takes all of the level. The result is the mean over their heads and layers.
         """
-        seen = self.at(grid, "attn2")
-        layers = [(seen[path].q, self.layers[path].keys(states)) for path in paths or seen]
-        return torch.stack([mean_map([QK(q, k[g:g + 1].expand(len(q), -1, -1, -1), grid) for q, k in layers])
-                            for g in range(len(states))], dim=1)
+        recorded = self.at(grid, "attn2")
+        keys = {path: self.layers[path].keys(states) for path in paths or recorded}
+        maps = []
+        for g in range(len(states)):
+            layers = []
+            for path, k in keys.items():                                    # k (G, h, T, d)
+                q = recorded[path].q                                        # (B, h, N, d)
+                layers.append(QK(q, k[g].expand(len(q), -1, -1, -1), grid))
+            maps.append(mean_map(layers))                                   # (B, N, T)
+        return torch.stack(maps, dim=1)

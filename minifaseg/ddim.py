@@ -1,12 +1,14 @@
 r"""The noise schedule, the DDIM step, inversion and sampling.
 
     forward      z_t = sqrt(abar_t) z_0 + sqrt(1 - abar_t) eps
-    DDIM s -> t  z_t = sqrt(abar_t) (z_s - sqrt(1 - abar_s) eps) / sqrt(abar_s) + sqrt(1 - abar_t) eps     (Song et al. 2021, eta = 0)
+    DDIM s -> t  z_t = sqrt(abar_t) (z_s - sqrt(1 - abar_s) eps) / sqrt(abar_s)
+                       + sqrt(1 - abar_t) eps                       (Song et al. 2021, eta = 0)
 
-The step is its own inverse: towards larger t it inverts a picture into noise, towards smaller t it paints. Both loops are
-generators that yield (t, z_t) after every step, so that plots and progress bars stay outside.
+The same step goes both ways: towards larger t it inverts a picture into noise, towards smaller t it
+paints. Both loops are generators that yield (t, z_t) after every step, so that plots and progress
+bars stay outside.
 """
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -15,9 +17,15 @@ from .errors import InputError
 
 STEPS = 1000                                             # length of the training schedule
 
+# (z_t, t, text states) -> eps: the UNet, or any function that predicts noise.
+Predictor = Callable[[Tensor, int, Tensor], Tensor]
 
-def alpha_bars(start=0.00085, end=0.012) -> Tensor:
-    """(1000,) products abar_t of SD's "scaled linear" schedule; float32 on purpose, bit-equal to what SD was trained with."""
+
+def alpha_bars(start: float = 0.00085, end: float = 0.012) -> Tensor:
+    """(1000,) products abar_t of SD's "scaled linear" schedule.
+
+    In float32, so that they are bit-equal to the ones with which SD was trained.
+    """
     betas = torch.linspace(start ** 0.5, end ** 0.5, STEPS, dtype=torch.float32) ** 2
     return torch.cumprod(1 - betas, dim=0)
 
@@ -26,7 +34,7 @@ ABAR = alpha_bars()
 
 
 def step(z: Tensor, eps: Tensor, s: int, t: int) -> Tensor:
-    """Moves z from timestep s to timestep t along the predicted noise."""
+    """The DDIM step: z from timestep s to timestep t along the predicted noise."""
     a, b = ABAR[s].item(), ABAR[t].item()
     z0 = (z - (1 - a) ** 0.5 * eps) / a ** 0.5
     return b ** 0.5 * z0 + (1 - b) ** 0.5 * eps
@@ -38,18 +46,35 @@ def add_noise(z: Tensor, t: int, noise: Tensor) -> Tensor:
     return a ** 0.5 * z + (1 - a) ** 0.5 * noise
 
 
+def seeded_noise(seed: int, shape: Sequence[int], like: Tensor) -> Iterator[Tensor]:
+    """Yields draws of standard normal noise, on the device and in the dtype of `like`.
+
+    The same seed gives the same draws. They come from the CPU, so that all devices agree.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield torch.randn(shape, generator=generator).to(like)
+
+
 def inversion_timesteps(t: int, steps: int) -> list[int]:
-    """`steps` timesteps, evenly spaced, that end at t: inversion_timesteps(300, 3) = [100, 200, 300]. inversion_timesteps(1, 1) = [1] is the release."""
+    """`steps` timesteps, evenly spaced, the last one t; raises InputError if there are none such.
+
+    inversion_timesteps(300, 3) = [100, 200, 300]. inversion_timesteps(1, 1) = [1] is the release.
+    """
     if not 0 <= t < STEPS or not 0 <= steps <= t:
-        raise InputError(f"timestep {t} with {steps} inversion steps: need 0 <= timestep < {STEPS} and 0 <= steps <= timestep")
+        raise InputError(f"timestep {t} with {steps} inversion steps: "
+                         f"need 0 <= timestep < {STEPS} and 0 <= steps <= timestep")
     return [round(t * (i + 1) / steps) for i in range(steps)]
 
 
-def invert(unet, z: Tensor, text: Tensor, ts: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
-    """DDIM inversion of clean latents z (B, 4, H, W) up the ascending timesteps ts, from abar_0; yields (t, z_t).
+def invert(unet: Predictor, z: Tensor, text: Tensor,
+           ts: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+    """DDIM inversion of clean latents up the ascending timesteps ts; yields (t, z_t).
 
-    The noise between s and t is predicted on z_s but with timestep t, as prompt-to-prompt and FA-Seg's release do. With ts = [1]
-    this is the release's whole inversion: z' = 0.999573 z + 0.012137 eps(z, 1), a nudge of one percent.
+    z (B, 4, H, W) is taken to be at abar_0. text: (B, T, c) text states. The noise between s and t
+    is predicted on z_s, but with timestep t, as prompt-to-prompt and FA-Seg's release do. With
+    ts = [1] this is the release's whole inversion: z' = 0.999573 z + 0.012137 eps(z, 1), a change
+    of one percent.
     """
     s = 0
     for t in ts:
@@ -58,15 +83,18 @@ def invert(unet, z: Tensor, text: Tensor, ts: Sequence[int]) -> Iterator[tuple[i
         s = t
 
 
-def sample(unet, z: Tensor, text: Tensor, ts: Sequence[int], guidance=1.0, empty: Tensor | None = None) -> Iterator[tuple[int, Tensor]]:
-    """The way back: from z at ts[0] down the descending timesteps ts to t = 0; yields (t, z_t).
+def sample(unet: Predictor, z: Tensor, text: Tensor, ts: Sequence[int], guidance: float = 1.0,
+           empty: Tensor | None = None) -> Iterator[tuple[int, Tensor]]:
+    """DDIM sampling: from z at ts[0] down the descending timesteps ts to 0; yields (t, z_t).
 
-    guidance > 1 is classifier-free guidance against the states of the `empty` prompt (B, T, d).
+    guidance other than 1 is classifier-free guidance against `empty` (B, T, c), the states of the
+    empty prompt.
     """
     for s, t in zip(ts, [*ts[1:], 0]):
         eps = unet(z, s, text)
         if guidance != 1:
-            blind = unet(z, s, empty)
-            eps = blind + guidance * (eps - blind)
+            assert empty is not None, "guidance needs the states of the empty prompt"
+            unconditional = unet(z, s, empty)
+            eps = unconditional + guidance * (eps - unconditional)
         z = step(z, eps, s, t)
         yield t, z

@@ -1,74 +1,118 @@
 """FA-Seg, the whole algorithm, in the order of the paper's overview figure (arXiv 2506.23323).
 
-    picture, mirror image -> latents -> inversion -> one UNet pass under P, queries and keys recorded     capture, the slow step
-    keys of P' -> cross-attention -> HARD -> TTF -> score maps                                            scores, the fast step
+    capture, the slow step   picture and mirror image -> latents -> inversion
+                             -> one UNet pass under P, which records queries and keys
+    scores, the fast step    keys of P' -> cross-attention -> HARD -> TTF -> score maps
 """
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from . import ddim, hard, prompts, ttf
-from .attention import QK, CapturedAttention
+from .attention import QK, CapturedAttention, select_views
+
+if TYPE_CHECKING:
+    from .model import Model
 
 
 @dataclass(frozen=True)
 class FASeg:
-    """Every number of the method. Defaults: the released code's for SD 1.5 (chequanghuy/FA-Seg 861761b), file in brackets."""
-    timestep: int = 1                        # the UNet sees the latent at this t (a side effect of the pipeline's steps_offset)
-    steps: int = 1                           # inversion steps up to it; 0 = feed the clean latent (paper: "1 + 1 steps")
-    noise: bool = False                      # instead of inversion, add seeded noise up to `timestep` (as the rivals do)
-    sample: bool = True                      # posterior sample of the VAE, as [FASeg.py: image2latent]; False = its mean
-    seed: int = 0                            # of that sample and of `noise`; drawn on the CPU, so that all devices agree
-    cross: tuple[float, ...] = (0.15, 0.70, 0.15, 0.0)     # cross-attention, levels 8, 16, 32, 64 [cross_attn_repare]
-    levels: tuple[float, ...] = (0.1, 0.1, 0.5, 0.3)       # HARD, the same levels [self_attn_repare]
-    tau: int = 2                             # power of the self-attention maps [self_fusion]; 0 = no HARD
-    flip: bool = True                        # TTF
-    dual: bool = True                        # look names up in P' (False: in P itself, the single-prompt ablation)
-    alone: bool = False                      # every class in a prompt of its own (ours; costs no UNet pass)
-    threshold: float = 0.55                  # below it: background. VOC 0.55, Context 0.50, COCO-Object 0.60 [main_*.py]
-    CAPTURE_FIELDS: ClassVar = ("timestep", "steps", "noise", "sample", "seed", "flip", "dual", "alone")        # what `capture` depends on
+    """Every hyperparameter of the method.
 
-    def capture(self, model, image: Image.Image, classes, caption: str | None = None) -> CapturedAttention:
-        """Attention of one RGB picture under P = "caption ; classes". Two UNet passes as released, one with steps=0 or noise."""
+    The defaults are those of the released code for SD 1.5 (chequanghuy/FA-Seg 861761b), whose file
+    or function stands in brackets.
+    """
+    # The timestep t at which the UNet sees the latent. The release asks its scheduler for one step,
+    # which would be t = 0, but the constructor of diffusers' pipeline sets the scheduler's
+    # steps_offset from 0 to 1, and this is added to every timestep: so t = 1.
+    timestep: int = 1
+    steps: int = 1               # inversion steps up to it; 0: none. Paper: "1 + 1 steps"
+    noise: bool = False          # seeded noise up to `timestep` instead of inversion, as the rivals
+    sample: bool = True          # sample the VAE's posterior, or take its mean [image2latent]
+    seed: int = 0                # of that sample and of `noise`
+    cross: tuple[float, ...] = (0.15, 0.70, 0.15, 0.0)   # w_r at 8, 16, 32, 64 [cross_attn_repare]
+    levels: tuple[float, ...] = (0.1, 0.1, 0.5, 0.3)     # w'_r, the same levels [self_attn_repare]
+    tau: int = 2                 # power of the self-attention maps [self_fusion]; 0: no HARD
+    flip: bool = True            # TTF
+    dual: bool = True            # look names up in P'; False: in P, the single-prompt ablation
+    alone: bool = False          # a prompt P' for each class (ours; no further UNet pass)
+    threshold: float = 0.55      # lower: background. VOC 0.55, Context 0.50, COCO 0.60 [main_*.py]
+
+    # What `capture` depends on: methods that agree in these can share one captured attention.
+    CAPTURE_FIELDS: ClassVar[tuple[str, ...]] = (
+        "timestep", "steps", "noise", "sample", "seed", "flip", "dual", "alone")
+
+    def capture(self, model: "Model", image: Image.Image, classes: prompts.Classes,
+                caption: str | None = None) -> CapturedAttention:
+        """Attention of one RGB picture under P = "caption ; classes".
+
+        It takes two UNet passes with the released hyperparameters, one with steps=0 or noise=True.
+        Raises InputError for class names or hyperparameters that cannot be.
+        """
         return self.captures(model, [image], classes, caption)[0]
 
     @torch.no_grad()
-    def captures(self, model, images: list[Image.Image], classes, caption: str | None = None) -> list[CapturedAttention]:
-        """The same for I pictures in one batch: all V views of all pictures, B = I V, go through the UNet together, under the same P."""
+    def captures(self, model: "Model", images: list[Image.Image], classes: prompts.Classes,
+                 caption: str | None = None) -> list[CapturedAttention]:
+        """Attention of I pictures in one batch, all under the same P; see `capture`.
+
+        All V views (2 with flip, else 1) of all pictures go through the UNet together: B = I V.
+        The views of a picture get different noise; every picture gets the same.
+        """
+        # Prompts: P drives the UNet, names are looked up in P'.
         classes = prompts.clean_classes(classes)
-        ts = ddim.inversion_timesteps(self.timestep, 0 if self.noise else self.steps)
         prompt = prompts.image_prompt(model.text, classes, caption)
-        lookup = prompts.class_prompts(model.text, classes, self.alone) if self.dual else prompt
-        if None in lookup.spans:                                                # P cannot hold all
+        lookup = prompt
+        if self.dual:
+            lookup = prompts.class_prompts(model.text, classes, self.alone)
+        elif None in prompt.spans:                       # P is too short for all names: several P
             lookup = prompts.image_prompts(model.text, classes, caption)
 
-        x = torch.cat([ttf.views(model.pixels(image), self.flip) for image in images])          # (B, 3, H, W)
-        V, generator = len(x) // len(images), torch.Generator().manual_seed(self.seed)
-        shape = (V, model.unet.config.latent, *(n // model.vae.factor for n in x.shape[2:]))
-        draw = lambda: torch.randn(shape, generator=generator).to(x).repeat(len(images), 1, 1, 1)           # the same for every picture
-        z = model.vae.encode(x, draw() if self.sample else None)                    # (B, 4, h, w)
-        text = prompt.states.expand(len(z), -1, -1)                                 # (B, T, c)
-        if self.noise:
-            z = ddim.add_noise(z, self.timestep, draw())
-        for _, z in ddim.invert(model.unet, z, text, ts):
-            pass
+        # Latents of both views of all pictures.
+        ts = ddim.inversion_timesteps(self.timestep, 0 if self.noise else self.steps)
+        x = torch.cat([ttf.views(model.pixels(image), self.flip) for image in images])
+        mean, logvar = model.vae.moments(x)              # x (B, 3, H, W); mean (B, 4, h, w)
+        V = len(x) // len(images)
+        noise = ddim.seeded_noise(self.seed, (V, *mean.shape[1:]), like=x)
+        eps = next(noise).repeat(len(images), 1, 1, 1) if self.sample else None
+        z = model.vae.latents(mean, logvar, eps)         # (B, 4, h, w)
 
-        record = {}
+        # Inversion, or noise in its place.
+        text = prompt.states.expand(len(z), -1, -1)      # (B, T, c)
+        if self.noise:
+            z = ddim.add_noise(z, self.timestep, next(noise).repeat(len(images), 1, 1, 1))
+        for _, z_t in ddim.invert(model.unet, z, text, ts):
+            z = z_t
+
+        # One UNet pass: queries and keys are recorded, the predicted noise is dropped.
+        record: dict[str, QK] = {}
         model.unet(z, self.timestep, text, record)
-        layers, parts = model.unet.attention_layers(), [slice(i, i + V) for i in range(0, len(x), V)]
-        return [CapturedAttention({path: QK(q[part], k[part], grid) for path, (q, k, grid) in record.items()}, layers, image.size, model.side, classes, lookup)
-                for part, image in zip(parts, images)]
+
+        # One record for each picture.
+        layers = model.unet.attention_layers()
+        captured = []
+        for i, image in enumerate(images):
+            first, last = i * V, (i + 1) * V
+            captured.append(CapturedAttention(
+                select_views(record, first, last), layers, image.size, model.side, classes, lookup,
+                latents=model.vae.config.scaling * mean[first:last]))
+        return captured
 
     @torch.no_grad()
-    def scores(self, captured: CapturedAttention, lookup: prompts.Lookup | None = None) -> Tensor:
-        """Score maps (K, h, w) on the finest grid, for the captured classes or for another `lookup`."""
-        x = hard.fuse_cross(captured, lookup or captured.lookup, self.cross)        # (B, N, K)
-        s = hard.refine(captured, x, self.levels, self.tau) if self.tau else hard.minmax(x)
-        return ttf.merge(hard.as_image(s, captured.grids[-1]))
+    def scores(self, captured: CapturedAttention,
+               lookup: prompts.Lookup | None = None) -> Tensor:
+        """Score maps (K, h, w) on the finest grid, of the captured classes or of another lookup."""
+        x = self.class_maps(captured, lookup or captured.lookup)            # (V, N, K)
+        S = hard.refine(captured, x, self.levels, self.tau)                 # (V, N, K)
+        return ttf.merge(hard.as_image(S, captured.grids[-1]))              # (K, h, w)
 
-    def upsampling(self, captured, scores: Tensor) -> tuple[Tensor, str]:
-        """Maps, and the interpolation that takes them to the picture's size, where the argmax is."""
+    def class_maps(self, captured: CapturedAttention, lookup: prompts.Lookup) -> Tensor:
+        """Class maps x (V, N, K) on the finest grid: cross-attention, fused over the levels."""
+        return hard.fuse_cross(captured, lookup, self.cross)
+
+    def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:
+        """The maps (K, h, w) to bring to the picture's size before the argmax, and how."""
         return scores, "bicubic"

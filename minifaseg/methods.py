@@ -1,19 +1,24 @@
-"""The methods by name, and their numbers: defaults, recommended by a model's file, or asked for.
+"""The methods by name, and their hyperparameters: by default, by a model's file, or as given.
 
-On a command line numbers are written after the method's name:
+On a command line hyperparameters are written after the method's name:
 
-    faseg:tau=0                             one number changed
-    "faseg:levels=(0,0,0,1);flip=False"     several
-    "wordings:wordings=('{}','red {}')"     several texts are numbers, too
+    faseg:tau=0                             one is changed
+    "faseg:levels=(0,0,0,1);flip=False"     several are changed
+    "wordings:wordings=('{}','red {}')"     texts are hyperparameters, too
 """
 import ast
 from dataclasses import fields
 from importlib import import_module
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
 
-METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),          # name -> (module, its dataclass of numbers with capture() and scores())
+if TYPE_CHECKING:
+    from .model import Model
+
+# name -> (module, its dataclass of hyperparameters, with capture(), scores() and upsampling())
+METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),
            "diffsegmenter": ("minifaseg.rivals.diffsegmenter", "DiffSegmenter"),
            "iseg": ("minifaseg.rivals.iseg", "ISeg"),
            "invseg": ("minifaseg.rivals.invseg", "InvSeg"),
@@ -25,25 +30,29 @@ METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),          # name -> (module, it
 UNSUPERVISED = ("diffseg", "iseg")                         # these also run without classes
 
 
-def parse_method(spec: str) -> tuple[str, dict]:
+def parse_method(spec: str) -> tuple[str, dict[str, Any]]:
     """"faseg:tau=0;flip=False" -> ("faseg", {"tau": 0, "flip": False}).
 
-    Raises InputError for a name that is not in METHODS, and for what is not written as name=value;
-    make_method checks the numbers themselves.
+    Raises InputError for a name that is not in METHODS, and for what is not written as name=value.
+    The hyperparameters themselves are checked by `make_method`.
     """
-    name, _, changes = (part.strip() for part in spec.partition(":"))
+    name, _, changes = spec.partition(":")
+    name = name.strip()
     check_name(name)
-    numbers = {}
-    for change in filter(None, changes.split(";")):
-        field, equals, value = (part.strip() for part in change.partition("="))
+
+    hyperparameters = {}
+    for change in changes.split(";"):
+        if not change.strip():
+            continue
+        field, equals, value = change.partition("=")
         if not equals:
             raise InputError(f"method {spec!r}: write numbers as name=value, several with ; "
                              "between, such as faseg:tau=1;flip=False")
-        numbers[field] = parse_value(value)
-    return name, numbers
+        hyperparameters[field.strip()] = parse_value(value.strip())
+    return name, hyperparameters
 
 
-def parse_value(text: str):
+def parse_value(text: str) -> Any:
     """A number, True, False, or several in brackets, as in Python; anything else is text."""
     try:
         value = ast.literal_eval(text)
@@ -52,36 +61,49 @@ def parse_value(text: str):
     return text if value is None else value              # None would mean: not given
 
 
-def check_name(name):
+def check_name(name: str) -> None:
+    """Raises InputError for a name that is not in METHODS."""
     if name not in METHODS:
         raise InputError(f"no method {name!r}; there is: {', '.join(METHODS)}")
 
 
-def make_method(name="faseg", model=None, /, **numbers):
-    """A method with its numbers: its own defaults, then what the model's file recommends, then
-    `numbers` (None = not given)."""
+def make_method(name: str = "faseg", model: "Model | None" = None, /,
+                **hyperparameters: Any) -> Any:
+    """A method: its own defaults, then what the model's file recommends, then `hyperparameters`.
+
+    One that is None counts as not given. Raises InputError for a hyperparameter that the method
+    does not have, and for a value of another kind than its default's.
+    """
     check_name(name)
-    module, cls = METHODS[name]
-    cls = getattr(import_module(module), cls)
-    recommended, defaults = model.notes.get(name, {}) if model else {}, {f.name: f.default for f in fields(cls)}
+    module, class_name = METHODS[name]
+    cls = getattr(import_module(module), class_name)
+    defaults = {f.name: f.default for f in fields(cls)}
+
+    given = {key: value for key, value in hyperparameters.items() if value is not None}
+    recommended = model.notes.get(name, {}) if model else {}
+    source = f"{model.source} recommends" if model else ""
     if not isinstance(recommended, dict):
-        raise InputError(f"{model.source} recommends for {name} {str(recommended)[:40]!r}, not numbers and their names; download it again")
-    chosen = recommended | {k: v for k, v in numbers.items() if v is not None}
-    for key, value in chosen.items():
-        who = f"{model.source} recommends: " if numbers.get(key) is None else ""
+        raise InputError(f"{source} for {name} {str(recommended)[:40]!r}, "
+                         "not numbers and their names; download it again")
+
+    chosen = {}
+    for key, value in (recommended | given).items():
+        who = name if key in given else f"{source}: {name}"
         if key not in defaults:
-            raise InputError(f"{who}{name} has no number called {key}; it has: {', '.join(defaults)}")
-        if not _alike(value, defaults[key]):
-            raise InputError(f"{who}{name} with {key} {str(value)[:40]!r}; it must be like {defaults[key]!r}")
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()})          # JSON has no tuples
+            raise InputError(f"{who} has no number called {key}; it has: {', '.join(defaults)}")
+        if not _same_kind(value, defaults[key]):
+            raise InputError(f"{who} with {key} {str(value)[:40]!r}; "
+                             f"it must be like {defaults[key]!r}")
+        chosen[key] = tuple(value) if isinstance(value, list) else value    # JSON has no tuples
+    return cls(**chosen)
 
 
-def _alike(value, default) -> bool:
-    """Is `value` of a kind that can stand for `default`: truth, text, whole number, number, several
-    texts, or several numbers?"""
+def _same_kind(value: Any, default: Any) -> bool:
+    """Whether both are true or false, texts, whole numbers, numbers, several texts or numbers."""
     if isinstance(default, tuple):
-        kind = "" if isinstance(next(iter(default), None), str) else 0.0
-        return isinstance(value, (list, tuple)) and all(_alike(v, kind) for v in value)
+        element = "" if default and isinstance(default[0], str) else 0.0
+        return isinstance(value, (list, tuple)) and all(_same_kind(v, element) for v in value)
     if isinstance(default, (bool, str)) or isinstance(value, bool):
         return type(value) is type(default)
-    return isinstance(value, Integral if isinstance(default, int) else Real) and abs(value) < 2 ** 63
+    number = Integral if isinstance(default, int) else Real
+    return isinstance(value, number) and abs(value) < 2 ** 63

@@ -1,11 +1,13 @@
-"""The three networks on one device, ready to look at pictures: load("auto") -> Model."""
+"""The three networks on one device: load("auto") -> Model."""
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from .attention import at_least_float32
 from .checkpoints.checkpoint import Checkpoint
@@ -21,19 +23,23 @@ from .vae import VAE
 
 @dataclass
 class Model:
-    """The three networks on one device, with where they came from and what the file says of itself (`notes`)."""
+    """The three networks, the checkpoint they came from, and the notes in it."""
     unet: UNet
     vae: VAE
     text: Text
-    checkpoint: "Checkpoint"
-    notes: dict = field(default_factory=dict)
+    checkpoint: Checkpoint
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
-        return "the built-in cartoon model" if self.checkpoint.path == CARTOON else str(self.checkpoint.path)
+        """Where the weights came from, for messages."""
+        if self.checkpoint.path == CARTOON:
+            return "the built-in cartoon model"
+        return str(self.checkpoint.path)
 
     @property
     def is_cartoon(self) -> bool:
+        """Whether this is a model of few words; see Text.words."""
         return self.text.words is not None
 
     @property
@@ -46,40 +52,83 @@ class Model:
 
     @property
     def side(self) -> int:
-        """Pixels of the square that a picture is resized to: 512 for SD 1.5, 128 for the cartoon model."""
+        """Pixels of the square to which a picture is resized: SD 1.5 512, the cartoon model 128."""
         return self.notes.get("side", 512)
 
-    def pixels(self, image) -> torch.Tensor:
-        """RGB picture -> (1, 3, side, side) in [-1, 1] on the model's device; bicubic, the aspect ratio is lost, as in the release."""
-        x = torch.from_numpy(np.array(as_rgb(image).resize((self.side, self.side), Image.BICUBIC)))
-        return (at_least_float32(x.permute(2, 0, 1)[None].to(self.dtype)) / 127.5 - 1).to(self.device, self.dtype)
+    def pixels(self, image: Any) -> Tensor:
+        """Picture -> (1, 3, side, side) in [-1, 1] on the model's device.
 
-    def check_finite(self, *results):
-        """Raises WeightsError, with the name of the tensor to blame, if what this model made is not finite. Reads the weights only then:
-        looking at every weight when it is loaded would cost as much as reading the file does."""
+        Bicubic; the aspect ratio is lost, as in the release.
+        """
+        square = as_rgb(image).resize((self.side, self.side), Image.Resampling.BICUBIC)
+        x = torch.from_numpy(np.array(square)).permute(2, 0, 1)[None]       # (1, 3, H, W)
+        x = at_least_float32(x.to(self.dtype)) / 127.5 - 1
+        return x.to(self.device, self.dtype)
+
+    def check_finite(self, *results: Tensor) -> None:
+        """Raises WeightsError, with the name of a broken tensor, if a result is not finite.
+
+        The weights are read only then: to look at all when they are loaded would take as long as
+        reading the file.
+        """
         if all(x.isfinite().all() for x in results):
             return
         for part, net in (("unet", self.unet), ("vae", self.vae), ("text", self.text)):
             for name, weight in net.named_parameters():
                 if not weight.isfinite().all():
-                    raise WeightsError(f"{self.source}: {part} tensor {name} holds NaN or infinite numbers (in {self.dtype}); download it again, "
-                                     "or try --dtype float32")
-        raise WeightsError(f"{self.source}: every weight is a number, but what it computes is not (in {self.dtype}); try --dtype float32")
+                    raise WeightsError(f"{self.source}: {part} tensor {name} holds NaN or infinite "
+                                       f"numbers (in {self.dtype}); download it again, or try "
+                                       "--dtype float32")
+        raise WeightsError(f"{self.source}: every weight is a number, but what it computes is not "
+                           f"(in {self.dtype}); try --dtype float32")
 
     @torch.no_grad()
-    def decode(self, z):
-        """Latents to pictures; reads the decoder from the checkpoint the first time."""
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents to pictures (see VAE.decode); the first time the decoder's weights are read."""
         if not hasattr(self.vae, "decoder"):
-            self.vae = self.checkpoint.vae(decoder=True, dtype=self.dtype).to(self.device).eval().requires_grad_(False)
+            vae = self.checkpoint.vae(decoder=True, dtype=self.dtype)
+            self.vae = vae.to(self.device).eval().requires_grad_(False)
         return self.vae.decode(z)
 
 
-def pick_device(device="auto") -> torch.device:
-    """The device of this name ("auto": cuda, else mps, else cpu); InputError unless it computes."""
+def load(weights: Any = "auto", device: Any = "auto", dtype: Any = None,
+         compile: bool = False) -> Model:
+    """The model of a .safetensors file, a diffusers folder, "sd15", "cartoon" or "auto".
+
+    weights: see checkpoints.hub.find for the names. device: "auto" (cuda, else mps, else cpu), or
+    any torch device. dtype: "float32" (the default on CPU and MPS), "float16" (the default on
+    CUDA), "bfloat16", or a torch dtype. compile: UNet and encoder by torch.compile, which takes
+    minutes at the first picture and pays over many. Raises InputError, with what to do, for
+    anything wrong.
+    """
+    device = pick_device(device)
+    dtype = pick_dtype(dtype, device)
+    checkpoint = Checkpoint(find(weights), half=dtype in (torch.float16, torch.bfloat16))
+    checkpoint.check()
+    unet, vae, text = checkpoint.unet(dtype), checkpoint.vae(dtype=dtype), checkpoint.text(dtype)
+    for net in (unet, vae, text):
+        net.to(device).eval().requires_grad_(False)
+    if compile:
+        unet.compile()
+        vae.encoder.compile()
+    notes = checkpoint.metadata | hyperparameters_beside(checkpoint.path)
+    return Model(unet, vae, text, checkpoint, notes)
+
+
+def pick_device(device: Any = "auto") -> torch.device:
+    """The device of this name; "auto" is cuda, else mps, else cpu.
+
+    Raises InputError unless it can compute here.
+    """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+        device = "cpu"
+        if torch.backends.mps.is_available():
+            device = "mps"
+        if torch.cuda.is_available():
+            device = "cuda"
+        return torch.device(device)
     try:
-        with warnings.catch_warnings():                  # torch's own, on names that it will drop
+        with warnings.catch_warnings():                  # torch warns of names that it will drop
             warnings.simplefilter("ignore")
             chosen = torch.device(device)
             torch.ones(1, device=chosen).item()          # a number must come back: meta has none
@@ -91,52 +140,45 @@ def pick_device(device="auto") -> torch.device:
 
 
 def devices() -> list[str]:
-    """The devices that this machine has."""
+    """The devices of this machine."""
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    return ["cpu", *cuda, *["mps"] * torch.backends.mps.is_available()]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cpu", *cuda, *mps]
 
 
-def hyperparameters_beside(path) -> dict:
-    """The methods' numbers for a model, {method: {field: value}}, from the JSON file of its name
-    beside it; {} without such a file.
+def pick_dtype(dtype: Any, device: torch.device) -> torch.dtype:
+    """The dtype of this name; None is float16 on CUDA, else float32.
 
-    Web UIs and trainers keep notes of their own under that name: with no method in it, and no
-    object where a method's numbers would be, it is taken for such notes and left alone.
+    Raises InputError for another name, and for float16 on a CPU.
     """
-    path = Path(path).with_suffix(".json")
-    if not path.is_file():
-        return {}
-    numbers = read_json(path)
-    unknown = set(numbers) - set(METHODS)
-    if unknown == set(numbers) and not any(isinstance(n, dict) for n in numbers.values()):
-        return {}
-    if unknown or not all(isinstance(n, dict) for n in numbers.values()):
-        raise InputError(f"{path}: not methods and their numbers ({few(sorted(unknown) or numbers.values())}); mend it, or move it away")
-    return numbers
-
-
-def load(weights="auto", device="auto", dtype=None, compile=False) -> Model:
-    """The model of a .safetensors file, a diffusers folder, "sd15", "cartoon" or "auto" (see `find`).
-
-    device: "auto" (cuda, else mps, else cpu), or any torch device. dtype: "float32" (the default on CPU and MPS), "float16" (the
-    default on CUDA), "bfloat16", or a torch dtype. compile: UNet and encoder by torch.compile, which takes minutes at the first picture and
-    pays over many. Raises InputError, with what to do, for anything wrong.
-    """
-    device = pick_device(device)
     if dtype is None:
-        dtype = torch.float16 if device.type == "cuda" else torch.float32
-    elif isinstance(dtype, str):
+        dtype = "float16" if device.type == "cuda" else "float32"
+    if isinstance(dtype, str):
         if dtype not in ("float32", "float16", "bfloat16", "float64"):
             raise InputError(f"dtype {dtype!r}: use float32, float16 or bfloat16")
         dtype = getattr(torch, dtype)
     if dtype == torch.float16 and device.type == "cpu":
         raise InputError("float16 does not run on a CPU; use float32 or bfloat16")
-    file = Checkpoint(find(weights), half=dtype in (torch.float16, torch.bfloat16))
-    file.check()
-    parts = {"unet": file.unet(dtype), "vae": file.vae(dtype=dtype), "text": file.text(dtype)}
-    for net in parts.values():
-        net.to(device).eval().requires_grad_(False)
-    if compile:
-        parts["unet"].compile()
-        parts["vae"].encoder.compile()
-    return Model(**parts, checkpoint=file, notes=file.metadata | hyperparameters_beside(file.path))
+    return dtype
+
+
+def hyperparameters_beside(path: Any) -> dict[str, Any]:
+    """The hyperparameters in the JSON file of this name: {method: {field: value}}, {} without one.
+
+    Web UIs and trainers keep notes of their own under that name. A file with no method in it, and
+    no object where a method's hyperparameters would be, is taken for such notes and left alone.
+    Raises InputError for a file that is neither.
+    """
+    path = Path(path).with_suffix(".json")
+    if not path.is_file():
+        return {}
+    notes = read_json(path)
+    unknown = set(notes) - set(METHODS)
+    objects = [isinstance(value, dict) for value in notes.values()]
+    if len(unknown) == len(notes) and not any(objects):
+        return {}
+    if unknown or not all(objects):
+        wrong = few(sorted(unknown) or notes.values())
+        raise InputError(f"{path}: not methods and their numbers ({wrong}); "
+                         "mend it, or move it away")
+    return notes

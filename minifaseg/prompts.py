@@ -1,63 +1,85 @@
-"""The dual prompt: P paints, P' is only looked up.
+"""The dual prompt: P drives the picture through the UNet, in P' the names are only looked up.
 
-    P  = "<caption> ; <class 1>, <class 2>, ..."    its keys and values drive the picture through the UNet, as any prompt does
-    P' = "<class 1>, <class 2>, ..."                meets the picture's queries once, by its keys:  C' = softmax(Q K'^T / sqrt(d))
+    P  = "<caption> ; <class 1>, <class 2>, ..."    keys and values of every cross-attention layer
+    P' = "<class 1>,<class 2>,..."                  keys only:  C' = softmax(Q K'^T / sqrt(d))
 
-P' has no values and no way into the picture (FA-Seg release: StoredAttnClassPromptsProcessor). So it costs one matrix product,
-and a class list longer than 77 tokens is simply split over several P' without another UNet pass.
+The queries Q were recorded under P. P' has no values and no way into the picture (FA-Seg's release:
+StoredAttnClassPromptsProcessor). So it costs one matrix product, and a class list that is longer
+than 77 tokens is split over several P' without another UNet pass.
 """
 import unicodedata
 import warnings
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
 
 from .errors import InputError
+from .text import Text
+
+Classes = str | Sequence[str]                               # names, or one string with commas
+Span = tuple[int, list[int]]                                # (prompt, token indices of a name)
 
 
 class Lookup(NamedTuple):
-    """Prompts and the names in them: states (G, T, c) of G prompts; spans: per class (prompt, token indices of its name)."""
+    """G prompts, and where the names of K classes are in them.
+
+    states: (G, T, c) text states of the prompts. spans: for each class its prompt and the token
+    indices of its name; None where the name was cut off.
+    """
     states: Tensor
-    spans: list[tuple[int, list[int]] | None]
+    spans: Sequence[Span | None]
 
 
-def clean_classes(classes) -> tuple[str, ...]:
-    """Names with blanks tidied. Raises InputError for no class, an empty or a repeated one, one that is no text, or more than a uint8
-    can number. Names that look the same are the same: case, letter forms (NFKC) and zero-width characters make no new class."""
+def clean_classes(classes: Classes) -> tuple[str, ...]:
+    """Class names with blanks tidied.
+
+    Raises InputError for no class at all, for an empty or repeated one, for one that is no text,
+    and for more than a uint8 can number. Names that look the same are the same: case, letter forms
+    (NFKC) and zero-width characters make no new class.
+    """
     if isinstance(classes, str):
         classes = classes.split(",")
     names = tuple(" ".join(str(c).split()) for c in classes)
     if not names:
         raise InputError("no class to look for; give at least one name, such as: cat dog grass")
-    seen = set()
+    if len(names) > 254:
+        raise InputError(f"{len(names)} classes; a mask holds at most 254 "
+                         "(0 is background, 255 is kept free)")
+
+    known = set()
     for i, name in enumerate(names, start=1):
         check_text(name, f"class {i} of {len(names)}")
-        look = "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if unicodedata.category(c) != "Cf")
-        if not look.strip():
+        folded = unicodedata.normalize("NFKC", name).casefold()
+        visible = "".join(c for c in folded if unicodedata.category(c) != "Cf")
+        if not visible.strip():
             raise InputError(f"class {i} of {len(names)} is empty; give every class a name")
-        if look in seen:
+        if visible in known:
             raise InputError(f"class {name[:40]!r} is given twice; name every class once")
-        seen.add(look)
-    if len(names) > 254:
-        raise InputError(f"{len(names)} classes; a mask holds at most 254 (0 is background, 255 is kept free)")
+        known.add(visible)
     return names
 
 
 def check_text(text: str, what: str) -> None:
-    """Refuses control characters, which a terminal obeys, and half characters, which stand for bytes that are no UTF-8."""
-    bad = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs")), None)
-    if bad:
-        raise InputError(f"{what} holds {bad!r}, which is no text; write it in UTF-8, without control characters")
+    """Raises InputError for control characters and for bytes that were no UTF-8 (surrogates)."""
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            raise InputError(f"{what} holds {character!r}, which is no text; "
+                             "write it in UTF-8, without control characters")
 
+
+# ---- a name's tokens in a prompt -----------------------------------------------------------------
 
 def find_spans(ids: list[int], names: list[list[int]]) -> list[list[int] | None]:
-    """Where each name's pieces stand among the ids of a prompt: token indices per name, None where it is not there.
+    """Where the tokens of each name are in a prompt: token indices, or None.
 
-    Longest names first, and no token twice, so that "dog" is not found inside "hot dog". ids: the whole prompt, start token included.
+    ids: the whole prompt, start token included. Longer names come first and no token is used twice,
+    so that "dog" is not found inside "hot dog".
     """
-    taken, spans = set(), [None] * len(names)
+    taken: set[int] = set()
+    spans: list[list[int] | None] = [None] * len(names)
     for i in sorted(range(len(names)), key=lambda i: -len(names[i])):
         n = len(names[i])
         for start in range(1, len(ids) - n + 1):
@@ -69,48 +91,74 @@ def find_spans(ids: list[int], names: list[list[int]]) -> list[list[int] | None]
     return spans
 
 
-def tokens_and_spans(text, names, between=", ", before="", after=""):
-    """A prompt "before name between name ... after": its pieces, and the token indices of each
-    name, None for one that is cut off.
+def tokens_and_spans(text: Text, names: Sequence[str], between: str = ", ", before: str = "",
+                     after: str = "") -> tuple[list[int], list[list[int] | None]]:
+    """Tokens of the prompt "before name between name ... after", and each name's token indices.
 
-    The pieces are the tokenizer's own of the whole text. A name has the pieces that hold its
-    letters, counted from the prompt's first letter on. A search for its own pieces would fail where
-    CLIP takes punctuation in one run, whatever it belongs to: "C++" is c|++, but "C++, dog" is
-    c|+|+,|dog. And for a class "photograph" it would find the template's word.
+    A name that is cut off has None instead. The indices count the start token, the tokens do not
+    hold it. A name gets the tokens that hold its letters, counted from the prompt's first letter
+    on. To search for the name's own tokens would fail where CLIP joins punctuation into one run:
+    "C++" is c|++, but "C++, dog" is c|+|+,|dog. And it would find a class "photograph" in the
+    template's words.
     """
-    pieces = text.pieces(before + between.join(names) + after)
-    ends = list(accumulate(letter_counts(text, pieces)))                          # the letters up to each
-    starts, spans, said = [0, *ends[:-1]], [], before
+    tokens = text.pieces(before + between.join(names) + after)
+    ends = list(accumulate(letter_counts(text, tokens)))                    # letters up to a token
+    starts = [0, *ends[:-1]]
+
+    spans: list[list[int] | None] = []
+    prefix = before                                                         # the prompt so far
     for name in names:
-        name_pieces(text, name)                                             # raises
-        first = sum(letter_counts(text, text.pieces(said)))
-        last = max(first + 1, sum(letter_counts(text, text.pieces(said + name))))
-        span = [i for i in range(len(pieces)) if starts[i] < last and ends[i] > first]
-        if span[-1] >= text.config.tokens - 2:                          # cut off, as is the rest
+        name_tokens(text, name)                                             # raises
+        first = sum(letter_counts(text, text.pieces(prefix)))
+        last = sum(letter_counts(text, text.pieces(prefix + name)))
+        last = max(first + 1, last)
+        span = [i for i in range(len(tokens)) if starts[i] < last and ends[i] > first]
+        if span[-1] >= room(text):                                          # cut off, like the rest
             break
         spans.append([1 + i for i in span])                                 # 1: the start token
-        said += name + between
-    return pieces, spans + [None] * (len(names) - len(spans))
+        prefix += name + between
+    return tokens, spans + [None] * (len(names) - len(spans))
 
 
-def letter_counts(text, pieces: list[int]) -> list[int]:
-    """How many letters each piece holds: bytes of UTF-8, without blanks, which no piece holds."""
-    return [len(piece.removesuffix("</w>"))
-            for piece in text.tokenizer.convert_ids_to_tokens(pieces)]
+def letter_counts(text: Text, tokens: list[int]) -> list[int]:
+    """The number of letters in each token: bytes of UTF-8, without blanks, which no token holds."""
+    pieces = text.tokenizer.convert_ids_to_tokens(tokens)
+    return [len(piece.removesuffix("</w>")) for piece in pieces]
 
 
-def name_pieces(text, name: str) -> list[int]:
-    """A name's own pieces. Raises InputError if it has none: older tokenizers drop some signs."""
-    pieces = text.pieces(name)
-    if not pieces:
+def name_tokens(text: Text, name: str) -> list[int]:
+    """Tokens of a name. Raises InputError if it has none: older tokenizers drop some signs."""
+    tokens = text.pieces(name)
+    if not tokens:
         raise InputError(f"class {name[:40]!r} has no letter that the model's tokenizer takes; "
                          "give it another name")
-    return pieces
+    return tokens
 
 
-def template_halves(template: str, what="template") -> tuple[str, str]:
-    """What a template says before and after the names; it has one place for them, or InputError,
-    which calls it `what`."""
+def phrase_tokens(text: Text, name: str, before: str = "",
+                  after: str = "") -> tuple[list[int], list[int]]:
+    """Tokens of the phrase "before name after", and which of them (from 0) are the name's.
+
+    Raises InputError if no prompt can hold the phrase.
+    """
+    tokens, (span,) = tokens_and_spans(text, [name], before=before, after=after)
+    if span is None or len(tokens) > room(text):
+        refuse_long(text, name, before + after)
+    return tokens, [i - 1 for i in span]
+
+
+# ---- how much fits into a prompt -----------------------------------------------------------------
+
+def room(text: Text) -> int:
+    """How many tokens a prompt holds beside its start and its end token."""
+    return text.config.tokens - 2
+
+
+def template_halves(template: str, what: str = "template") -> tuple[str, str]:
+    """What a template says before and after the names, which stand at its {}.
+
+    Raises InputError, which calls the template `what`, unless there is exactly one {}.
+    """
     check_text(template, f"the {what}")
     if template.count("{}") != 1:
         raise InputError(f"{what} {template[:60]!r}: put one {{}} where the names go, "
@@ -119,105 +167,93 @@ def template_halves(template: str, what="template") -> tuple[str, str]:
     return before, after
 
 
-def split_to_fit(text, names, between=", ", before="", after="") -> list[tuple[str, ...]]:
-    """The names in as few lists as fit each into a prompt "before name between name ... after"."""
-    room, split, part = text.config.tokens - 2, [], ()
-    for name in names:
-        if part and len(text.pieces(before + between.join((*part, name)) + after)) <= room:
-            part = (*part, name)
-            continue
-        if len(text.pieces(before + name + after)) > room:
-            refuse_long(text, name, before + after)
-        if part:
-            split.append(part)
-        part = (name,)
-    return [*split, part]
+def split_to_fit(text: Text, names: Sequence[str], between: str = ", ", before: str = "",
+                 after: str = "") -> list[tuple[str, ...]]:
+    """The names in as few lists as fit, each into a prompt "before name between name ... after".
 
-
-def refuse_long(text, name, around=""):
-    """Raises the InputError for a name that fits into no prompt."""
-    long, around = f"{len(text.pieces(name))} tokens long", " ".join(around.split())
-    if around:
-        long = (f"{long}, {len(text.pieces(f'{around} {name}'))} with {around[:40]!r} around it; "
-                f"a prompt holds {text.config.tokens - 2}; shorten either")
-    else:
-        long = f"{long}; a prompt holds {text.config.tokens - 2}; shorten it"
-    raise InputError(f"class {name[:40]!r} is {long}")
-
-
-def concatenate(lookups: list[Lookup]) -> Lookup:
-    """Several lookups as one, with all their prompts."""
-    spans, prompts = [], 0
-    for lookup in lookups:
-        spans += [span and (prompts + span[0], span[1]) for span in lookup.spans]
-        prompts += len(lookup.states)
-    return Lookup(torch.cat([lookup.states for lookup in lookups]), spans)
-
-
-def class_prompts(text, classes: tuple[str, ...], alone=False, between=",",
-                  wording="{}") -> Lookup:
-    """P' for these classes: as few prompts as hold all names, or with `alone` one prompt per class.
-
-    Alone, no name can leak into the next through the causal text encoder; both cost no UNet pass (`alone` is ours, not the paper's).
-    wording: what is said instead of each name, such as "red {}"; the spans are the name's own.
+    No names make one empty list. Raises InputError for a name that does not even fit alone.
     """
-    room, comma = text.config.tokens - 2, text.pieces(between)
+    def fits(names: tuple[str, ...]) -> bool:
+        return len(text.pieces(before + between.join(names) + after)) <= room(text)
+
+    lists: list[tuple[str, ...]] = [()]
+    for name in names:
+        if fits((*lists[-1], name)):
+            lists[-1] = (*lists[-1], name)
+        elif lists[-1] and fits((name,)):
+            lists.append((name,))
+        else:
+            refuse_long(text, name, before + after)
+    return lists
+
+
+def refuse_long(text: Text, name: str, around: str = "") -> NoReturn:
+    """Raises the InputError for a name that fits into no prompt, with the words `around` it."""
+    around = " ".join(around.split())
+    length = f"{len(text.pieces(name))} tokens long"
+    limit = f"a prompt holds {room(text)}"
+    if around:
+        whole = len(text.pieces(f"{around} {name}"))
+        raise InputError(f"class {name[:40]!r} is {length}, {whole} with {around[:40]!r} around "
+                         f"it; {limit}; shorten either")
+    raise InputError(f"class {name[:40]!r} is {length}; {limit}; shorten it")
+
+
+# ---- P' and P ------------------------------------------------------------------------------------
+
+def class_prompts(text: Text, classes: Sequence[str], alone: bool = False, between: str = ",",
+                  wording: str = "{}") -> Lookup:
+    """P' for these classes: as few prompts as hold all names, or with `alone` one for each class.
+
+    Alone, no name can reach the next one through the causal text encoder (ours, not the paper's).
+    Neither costs a UNet pass. wording: what is said instead of each name, such as "red {}"; the
+    token indices are those of the name in it. Raises InputError for a name that is too long.
+    """
+    separator = text.pieces(between)
     before, after = template_halves(wording, "wording")
-    phrases = [phrase_tokens(text, c, before, after) for c in classes]
-    groups = []                                                             # indices of the classes in each prompt
-    used = room + 1
-    for i, (pieces, _) in enumerate(phrases):
-        if alone or used + len(comma) + len(pieces) > room:
-            groups.append([])
-            used = -len(comma)
-        groups[-1].append(i)
-        used += len(comma) + len(pieces)
-    rows, spans = [], [None] * len(classes)
-    for g, group in enumerate(groups):
-        pieces = []
-        for i in group:
-            pieces += comma * bool(pieces)
-            said, own = phrases[i]
-            spans[i] = (g, [1 + len(pieces) + j for j in own])              # 1: the start token
-            pieces += said
-        rows.append(text.ids(pieces))
-    return Lookup(text.states(torch.stack(rows)), spans)
+
+    tokens: list[list[int]] = []                                            # of each prompt
+    spans = []
+    for name in classes:
+        phrase, name_indices = phrase_tokens(text, name, before, after)
+        if tokens and not alone and len(tokens[-1] + separator + phrase) <= room(text):
+            tokens[-1] += separator
+        else:
+            tokens.append([])
+        start = 1 + len(tokens[-1])                                         # 1: the start token
+        spans.append((len(tokens) - 1, [start + i for i in name_indices]))
+        tokens[-1] += phrase
+    return Lookup(text.states(torch.stack([text.ids(prompt) for prompt in tokens])), spans)
 
 
-def phrase_tokens(text, name: str, before="", after="") -> tuple[list[int], list[int]]:
-    """The pieces of "before name after", and the indices of the name's own. Raises InputError if no
-    prompt can hold them."""
-    pieces = name_pieces(text, name)
-    own = list(range(len(pieces)))
-    if before or after:
-        pieces, (span,) = tokens_and_spans(text, [name], before=before, after=after)
-        own = span and [i - 1 for i in span]
-    if len(pieces) > text.config.tokens - 2:
-        refuse_long(text, name, before + after)
-    return pieces, own
+def image_prompt(text: Text, classes: Sequence[str], caption: str | None = None,
+                 between: str = ",") -> Lookup:
+    """P, and where the names are in it.
 
-
-def image_prompt(text, classes: tuple[str, ...], caption: str | None = None, between=",") -> Lookup:
-    """P, and where the names stand in it (needed only to look them up in P itself, the
-    single-prompt ablation): in the caption if it says them, else in the list, None where that is
-    cut off before.
-
-    What does not fit into T tokens is cut off, with a warning if it is the caption's fault.
+    The places are needed only to look the names up in P itself (the single-prompt ablation). A name
+    that the caption says is found there, else in the list after it. What does not fit into T tokens
+    is cut off, with a warning if this is the caption's fault.
     """
     check_text(caption or "", "the caption")
-    pieces, own = tokens_and_spans(text, classes, f"{between} ", caption_prefix(caption))
-    if caption and len(pieces) > text.config.tokens - 2:
-        warnings.warn(f"caption and classes make {len(pieces)} tokens; the picture is seen under the first {text.config.tokens - 2} of them")
-    ids = text.ids(pieces)
-    said = ids[:-1][:1 + len(text.pieces(caption or ""))].tolist()          # start and caption
-    spans = [a or b for a, b in zip(find_spans(said, [text.pieces(c) for c in classes]), own)]
-    return Lookup(text.states(ids[None]), [span and (0, span) for span in spans])
+    tokens, listed = tokens_and_spans(text, classes, f"{between} ", caption_prefix(caption))
+    if caption and len(tokens) > room(text):
+        warnings.warn(f"caption and classes make {len(tokens)} tokens; the picture is seen under "
+                      f"the first {room(text)} of them", stacklevel=2)
+
+    ids = text.ids(tokens)
+    start_and_caption = ids[:-1][:1 + len(text.pieces(caption or ""))].tolist()
+    in_caption = find_spans(start_and_caption, [text.pieces(c) for c in classes])
+    spans: list[Span | None] = []
+    for said, in_list in zip(in_caption, listed):
+        span = said or in_list
+        spans.append((0, span) if span else None)
+    return Lookup(text.states(ids[None]), spans)
 
 
-def image_prompts(text, classes: tuple[str, ...], caption: str | None = None) -> Lookup:
+def image_prompts(text: Text, classes: Sequence[str], caption: str | None = None) -> Lookup:
     """As many P as it takes to hold every name, each with the caption and a part of the names."""
-    return concatenate([image_prompt(text, part, caption)
-                 for part in split_to_fit(text, classes, before=caption_prefix(caption))])
+    lists = split_to_fit(text, classes, before=caption_prefix(caption))
+    return concatenate([image_prompt(text, names, caption) for names in lists])
 
 
 def caption_prefix(caption: str | None) -> str:
@@ -225,8 +261,27 @@ def caption_prefix(caption: str | None) -> str:
     return f"{caption} ; " if caption else ""
 
 
+def concatenate(lookups: list[Lookup]) -> Lookup:
+    """Several lookups as one, with all their prompts and all their classes."""
+    spans: list[Span | None] = []
+    prompts = 0
+    for lookup in lookups:
+        for span in lookup.spans:
+            spans.append((prompts + span[0], span[1]) if span else None)
+        prompts += len(lookup.states)
+    return Lookup(torch.cat([lookup.states for lookup in lookups]), spans)
+
+
 def class_maps(cross: Tensor, lookup: Lookup) -> Tensor:
-    """(B, G, N, T) cross-attention -> (B, N, K): the mean over the tokens of each class's name."""
-    if None in lookup.spans:
-        raise InputError("the prompt is too long to hold every class name; use the dual prompt (dual=True) or fewer classes")
-    return torch.stack([cross[:, g, :, tokens].mean(-1) for g, tokens in lookup.spans], dim=-1)
+    """Cross-attention (B, G, N, T) -> class maps (B, N, K): the mean over the tokens of each name.
+
+    Raises InputError if a name was cut off.
+    """
+    maps = []
+    for span in lookup.spans:
+        if span is None:
+            raise InputError("the prompt is too long to hold every class name; "
+                             "use the dual prompt (dual=True) or fewer classes")
+        prompt, tokens = span
+        maps.append(cross[:, prompt, :, tokens].mean(-1))                   # (B, N)
+    return torch.stack(maps, dim=-1)

@@ -1,16 +1,21 @@
-"""TTF, test-time flipping: look at the picture and at its mirror image, turn the second answer back, take the mean.
+"""TTF, test-time flipping: score the picture and its mirror image, and take the mean.
 
-Attention is not quite symmetric, so the two answers differ where it is unsure, and the mean is steadier than either.
+    S = (S(picture) + flip(S(mirror image))) / 2
+
+Attention is not quite symmetric. The two answers differ most where the network is unsure, and their
+mean is steadier than either.
 """
 import torch
 from torch import Tensor
 
 
-def views(x: Tensor, flip=True) -> Tensor:
-    """Picture (1, C, H, W) -> (2, C, H, W): itself and its mirror image; without `flip`, itself alone."""
+def views(x: Tensor, flip: bool = True) -> Tensor:
+    """Picture (1, C, H, W) -> (2, C, H, W): it and its mirror image; without `flip` it alone."""
     return torch.cat([x, x.flip(-1)]) if flip else x
 
 
 def merge(scores: Tensor) -> Tensor:
-    """Score maps (B, K, H, W) of the views -> (K, H, W), the mean with the mirror view turned back."""
-    return scores[0] if len(scores) == 1 else (scores[0] + scores[1].flip(-1)) / 2
+    """Score maps (B, K, H, W) of the views -> their mean (K, H, W), the mirror view turned back."""
+    if len(scores) == 1:
+        return scores[0]
+    return (scores[0] + scores[1].flip(-1)) / 2

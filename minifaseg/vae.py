@@ -1,117 +1,153 @@
-"""Image <-> latent: the variational autoencoder of Stable Diffusion 1.x, with the parameter names of the original checkpoint.
+"""Image <-> latent: the variational autoencoder (VAE) of Stable Diffusion 1.x.
 
-    encode:  x in [-1, 1]  ->  q(z|x) = N(mean, exp(logvar))       z = s * (mean + exp(logvar/2) * noise),  s = 0.18215
-    decode:  x = decoder(z / s)
+    encode    x in [-1, 1] -> q(z|x) = N(mean, exp(logvar))
+              z = s (mean + exp(logvar / 2) noise),   s = 0.18215
+    decode    x = decoder(z / s)
 
-SD 1.5: widths 128, 256, 512, 512, so 512 x 512 pixels become 4 x 64 x 64. FA-Seg needs the encoder only.
+The parameters have the names of the original checkpoint. SD 1.5 has widths 128, 256, 512, 512, so
+512 x 512 pixels become a latent of 4 x 64 x 64. FA-Seg needs the encoder only.
 """
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-AT_ONCE = 512 * 512            # pixels encoded together: they fill any device, and one layer's numbers for them take 128 MiB
+# Pixels encoded together. They fill any device, and one layer's numbers for them take 128 MiB.
+PIXELS_AT_ONCE = 512 * 512
 
 
 @dataclass(frozen=True)
 class VAEConfig:
+    """The sizes of a VAE; the defaults are SD 1.5's. Tensor shapes show all but the last two."""
     widths: tuple[int, ...] = (128, 256, 512, 512)       # channels per level, fine to coarse
-    blocks: int = 2                                      # ResBlocks per level in the encoder; one more in the decoder
-    latent: int = 4
-    groups: int = 32                                     # shapes cannot tell this one
-    scaling: float = 0.18215                             # nor this
+    blocks: int = 2              # ResBlocks per level in the encoder; one more in the decoder
+    latent: int = 4              # channels of a latent
+    groups: int = 32
+    scaling: float = 0.18215
+
+
+def norm(groups: int, width: int) -> nn.GroupNorm:
+    """The normalisation of all layers."""
+    return nn.GroupNorm(groups, width, eps=1e-6)
 
 
 class ResBlock(nn.Module):
-    def __init__(self, cin, cout, groups):
+    """Two convolutions and a skip connection: (B, cin, H, W) -> (B, cout, H, W)."""
+
+    def __init__(self, cin: int, cout: int, groups: int) -> None:
         super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(groups, cin, eps=1e-6), nn.Conv2d(cin, cout, 3, padding=1)
-        self.norm2, self.conv2 = nn.GroupNorm(groups, cout, eps=1e-6), nn.Conv2d(cout, cout, 3, padding=1)
+        self.norm1 = norm(groups, cin)
+        self.conv1 = nn.Conv2d(cin, cout, 3, padding=1)
+        self.norm2 = norm(groups, cout)
+        self.conv2 = nn.Conv2d(cout, cout, 3, padding=1)
         if cin != cout:
             self.nin_shortcut = nn.Conv2d(cin, cout, 1)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(F.silu(self.norm2(h)))
         return h + (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x)
 
 
 class SpatialAttention(nn.Module):
-    """One head over all pixels; its projections are 1 x 1 convolutions."""
+    """Attention of one head over all pixels: (B, C, H, W) -> (B, C, H, W)."""
 
-    def __init__(self, width, groups):
+    def __init__(self, width: int, groups: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(groups, width, eps=1e-6)
-        self.q, self.k, self.v, self.proj_out = (nn.Conv2d(width, width, 1) for _ in range(4))
+        self.norm = norm(groups, width)
+        self.q = nn.Conv2d(width, width, 1)
+        self.k = nn.Conv2d(width, width, 1)
+        self.v = nn.Conv2d(width, width, 1)
+        self.proj_out = nn.Conv2d(width, width, 1)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x)
-        q, k, v = (f(h).flatten(2).transpose(1, 2).unsqueeze(1) for f in (self.q, self.k, self.v))   # (B, 1, N, C)
-        h = F.scaled_dot_product_attention(q, k, v)
+
+        def cells(projection: nn.Module) -> Tensor:
+            return projection(h).flatten(2).transpose(1, 2).unsqueeze(1)    # (B, 1, N, C)
+
+        h = F.scaled_dot_product_attention(cells(self.q), cells(self.k), cells(self.v))
         return x + self.proj_out(h.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:]))
 
 
 class Downsample(nn.Module):
-    def __init__(self, width):
+    """To half the resolution."""
+
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(width, width, 3, stride=2)
 
-    def forward(self, x):
-        return self.conv(F.pad(x, (0, 1, 0, 1)))         # pads right and bottom only, as the original does
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.pad(x, (0, 1, 0, 1)))         # right and bottom only, as the original
 
 
 class Upsample(nn.Module):
-    def __init__(self, width):
+    """To twice the resolution."""
+
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(width, width, 3, padding=1)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
 class Middle(nn.Module):
-    def __init__(self, width, groups):
+    """The coarsest level's ResBlock, attention, ResBlock."""
+
+    def __init__(self, width: int, groups: int) -> None:
         super().__init__()
         self.block_1 = ResBlock(width, width, groups)
         self.attn_1 = SpatialAttention(width, groups)
         self.block_2 = ResBlock(width, width, groups)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.block_2(self.attn_1(self.block_1(x)))
 
 
 class Level(nn.Module):
-    """Some ResBlocks at one resolution, then a change of resolution."""
+    """ResBlocks at one resolution, then a change of resolution.
 
-    def __init__(self, cin, cout, blocks, groups, **change):
+    change: the layer that changes it, named as in the checkpoint: downsample=... or upsample=...
+    """
+
+    def __init__(self, cin: int, cout: int, blocks: int, groups: int, **change: nn.Module) -> None:
         super().__init__()
-        self.block = nn.ModuleList([ResBlock(cin if i == 0 else cout, cout, groups) for i in range(blocks)])
-        for name, layer in change.items():               # downsample=... or upsample=..., a name the checkpoint knows
+        first = ResBlock(cin, cout, groups)
+        further = [ResBlock(cout, cout, groups) for _ in range(blocks - 1)]
+        self.block = nn.ModuleList([first, *further])
+        self.change = list(change)                       # the names
+        for name, layer in change.items():
             setattr(self, name, layer)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         for block in self.block:
             x = block(x)
-        for name in ("downsample", "upsample"):
-            if hasattr(self, name):
-                x = getattr(self, name)(x)
+        for name in self.change:
+            x = getattr(self, name)(x)
         return x
 
 
 class Encoder(nn.Module):
-    def __init__(self, c):
-        super().__init__()
-        self.conv_in = nn.Conv2d(3, c.widths[0], 3, padding=1)
-        self.down, x = nn.ModuleList(), c.widths[0]
-        for i, w in enumerate(c.widths):
-            last = i == len(c.widths) - 1
-            self.down.append(Level(x, w, c.blocks, c.groups, **({} if last else {"downsample": Downsample(w)})))
-            x = w
-        self.mid = Middle(x, c.groups)
-        self.norm_out, self.conv_out = nn.GroupNorm(c.groups, x, eps=1e-6), nn.Conv2d(x, 2 * c.latent, 3, padding=1)
+    """Picture (B, 3, H, W) -> mean and log-variance (B, 2 * 4, H/f, W/f)."""
 
-    def forward(self, x):
+    def __init__(self, c: VAEConfig) -> None:
+        super().__init__()
+        x = c.widths[0]                                  # channels so far
+        self.conv_in = nn.Conv2d(3, x, 3, padding=1)
+        self.down = nn.ModuleList()
+        for width in c.widths[:-1]:
+            level = Level(x, width, c.blocks, c.groups, downsample=Downsample(width))
+            self.down.append(level)
+            x = width
+        self.down.append(Level(x, c.widths[-1], c.blocks, c.groups))
+        x = c.widths[-1]
+        self.mid = Middle(x, c.groups)
+        self.norm_out = norm(c.groups, x)
+        self.conv_out = nn.Conv2d(x, 2 * c.latent, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
         x = self.conv_in(x)
         for level in self.down:
             x = level(x)
@@ -119,20 +155,23 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    def __init__(self, c):
+    """Latent (B, 4, H/f, W/f) -> picture (B, 3, H, W)."""
+
+    def __init__(self, c: VAEConfig) -> None:
         super().__init__()
-        x = c.widths[-1]
+        x = c.widths[-1]                                 # channels so far
         self.conv_in = nn.Conv2d(c.latent, x, 3, padding=1)
         self.mid = Middle(x, c.groups)
-        levels = []
-        for i in reversed(range(len(c.widths))):         # the checkpoint counts levels from fine to coarse here too
-            w = c.widths[i]
-            levels.insert(0, Level(x, w, c.blocks + 1, c.groups, **({"upsample": Upsample(w)} if i else {})))
-            x = w
-        self.up = nn.ModuleList(levels)
-        self.norm_out, self.conv_out = nn.GroupNorm(c.groups, x, eps=1e-6), nn.Conv2d(x, 3, 3, padding=1)
+        self.up = nn.ModuleList()
+        for i, width in reversed(list(enumerate(c.widths))):
+            change = {"upsample": Upsample(width)} if i > 0 else {}
+            level = Level(x, width, c.blocks + 1, c.groups, **change)
+            self.up.insert(0, level)                     # the checkpoint counts from fine to coarse
+            x = width
+        self.norm_out = norm(c.groups, x)
+        self.conv_out = nn.Conv2d(x, 3, 3, padding=1)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         x = self.mid(self.conv_in(z))
         for level in reversed(self.up):
             x = level(x)
@@ -140,34 +179,42 @@ class Decoder(nn.Module):
 
 
 class VAE(nn.Module):
-    def __init__(self, config=VAEConfig(), decoder=True):
+    """Encoder and decoder; without `decoder` the encoder only."""
+
+    def __init__(self, config: VAEConfig = VAEConfig(), decoder: bool = True) -> None:
         super().__init__()
         self.config = c = config
-        self.encoder, self.quant_conv = Encoder(c), nn.Conv2d(2 * c.latent, 2 * c.latent, 1)
+        self.encoder = Encoder(c)
+        self.quant_conv = nn.Conv2d(2 * c.latent, 2 * c.latent, 1)
         if decoder:
-            self.add_decoder()
-
-    def add_decoder(self):
-        c = self.config
-        self.decoder, self.post_quant_conv = Decoder(c), nn.Conv2d(c.latent, c.latent, 1)
+            self.decoder = Decoder(c)
+            self.post_quant_conv = nn.Conv2d(c.latent, c.latent, 1)
 
     @property
-    def factor(self):
-        """Pixels per latent pixel, along one side."""
+    def factor(self) -> int:
+        """f: pixels per cell of the latent, along one side."""
         return 2 ** (len(self.config.widths) - 1)
 
-    def moments(self, x):
-        """Mean and log-variance of q(z|x), each (B, 4, H/f, W/f), for pictures x (B, 3, H, W) in [-1, 1]. Unscaled."""
-        few = max(1, AT_ONCE // (x.shape[2] * x.shape[3]))
-        h = torch.cat([self.encoder(part) for part in x.split(few)])
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z|x), each (B, 4, H/f, W/f), unscaled.
+
+        x: pictures (B, 3, H, W) in [-1, 1].
+        """
+        pictures_at_once = max(1, PIXELS_AT_ONCE // (x.shape[2] * x.shape[3]))
+        h = torch.cat([self.encoder(part) for part in x.split(pictures_at_once)])
         mean, logvar = self.quant_conv(h).chunk(2, dim=1)
         return mean, logvar.clamp(-30, 20)
 
-    def encode(self, x, noise=None):
-        """Scaled latent of x: the posterior mean, or a sample of the posterior when `noise` (like z) is given."""
-        mean, logvar = self.moments(x)
-        return self.config.scaling * (mean if noise is None else mean + (0.5 * logvar).exp() * noise)
+    def latents(self, mean: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Scaled latents z (B, 4, H/f, W/f): the posterior mean, or with `noise` a sample."""
+        if noise is not None:
+            mean = mean + (0.5 * logvar).exp() * noise
+        return self.config.scaling * mean
 
-    def decode(self, z):
-        """Picture in about [-1, 1] (B, 3, H, W) of scaled latents z."""
+    def encode(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Pictures (B, 3, H, W) in [-1, 1] -> scaled latents; see `latents`."""
+        return self.latents(*self.moments(x), noise)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Scaled latents -> pictures (B, 3, H, W) in about [-1, 1]."""
         return self.decoder(self.post_quant_conv(z / self.config.scaling))

@@ -1,40 +1,45 @@
-r"""Wordings: FA-Seg, its class prompt P' asked in many wordings. "Tree" alone looks for green
-things, and finds a pink tree badly; so each name is also looked up as "red tree", "pink tree" and
-so on, and every cell takes the wording that suits it best.
+r"""Wordings: FA-Seg with its class prompt P' in many wordings.
 
     x_c = (1 - s) C'_c + s max_w C'_{w(c)}        s = 1/2;  w(c): "red tree", "pink tree", ...
 
-C'_{w(c)} is the attention to the tokens of the name in the phrase w(c), in a P' of such phrases.
+C'_c is the fused cross-attention to the name c, C'_{w(c)} that to the tokens of the name in the
+phrase w(c), in a P' of such phrases. "Tree" alone looks for green things, and finds a pink tree
+badly. So each name is also looked up as "red tree", "pink tree" and so on, and every cell takes the
+wording that suits it best.
 
-Why it helps. A word means its usual look, which it learnt from pictures. The text encoder is
-causal: the state of a noun holds the words before it, so "tree" behind "pink" is a pink tree,
-while "pink" does not know yet of what (by itself it finds nothing; so the tokens of the name
-only). A mean over the wordings estimates the map of a class whatever its colour, sum_w p(w)
-C'_{w(c)}; but a thing has one colour, and all terms but one speak of others. The maximum keeps
-the term that fits. The plain name is right about most things, and holds the others to them: "pink
-c" alone likes everything pink, whatever c is.
+Why it helps. A word stands for its usual look, learnt from pictures. The text encoder is causal:
+the state of a noun holds the words before it, so "tree" after "pink" is a pink tree. ("Pink" itself
+does not yet know of what; by itself it finds nothing. So only the tokens of the name are used.) A
+mean over the wordings would estimate the map of a class whatever its colour, sum_w p(w) C'_{w(c)};
+but a thing has one colour, and all terms but one speak of others. The maximum keeps the term that
+fits. The plain name is right about most things and limits the others: "pink c" alone responds to
+everything pink, whatever c is.
 
-This is CLIP's prompt ensembling (Radford et al. 2021, arXiv 2103.00020, section 3.1.4) at the
-place where FA-Seg makes it free: P' is only looked up, so W wordings cost W more small products
-of queries and keys, and no UNet pass. Ours, one step beyond the paper; found with
-`minifaseg.evaluate` on the cartoon world, where colours gain much on things of an unusual colour,
-templates nothing. On SD 1.5 it is unmeasured.
+This is CLIP's prompt ensembling (Radford et al. 2021, arXiv 2103.00020, section 3.1.4) at the place
+where FA-Seg makes it free: P' is only looked up, so W wordings cost W more small products of
+queries and keys, and no UNet pass. Ours, one step beyond the paper; found with `minifaseg.evaluate`
+on the cartoon world, where colours gain much on things of an unusual colour, and templates nothing.
+On SD 1.5 it is unmeasured.
 """
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
+from PIL import Image
 from torch import Tensor
 
-from . import hard, prompts, ttf
+from . import hard, prompts
 from .attention import CapturedAttention
 from .errors import InputError
 from .faseg import FASeg
 
-# The eleven basic colour terms of English (Berlin and Kay 1969); and templates like CLIP's for
-# ImageNet, those that speak of a look.
+if TYPE_CHECKING:
+    from .model import Model
+
+# The eleven basic colour terms of English (Berlin and Kay 1969).
 COLOURS = ("red {}", "orange {}", "yellow {}", "green {}", "blue {}", "purple {}", "pink {}",
            "brown {}", "black {}", "white {}", "gray {}")
+# Templates like those of CLIP for ImageNet that say what a thing looks like.
 TEMPLATES = ("a photo of a {}", "a photo of a large {}", "a photo of a small {}")
 
 
@@ -46,33 +51,37 @@ class CapturedWordings(CapturedAttention):
 
 @dataclass(frozen=True)
 class Wordings(FASeg):
-    """FA-Seg's numbers and two more. InputError for a wording without one place for the name."""
+    """FA-Seg's hyperparameters and two more.
+
+    Raises InputError for a wording that does not have one place for the name.
+    """
     wordings: tuple[str, ...] = (*COLOURS, *TEMPLATES)   # beside the name; ("{}",): FA-Seg itself
     share: float = 0.5                                   # s
-    CAPTURE_FIELDS: ClassVar = (*FASeg.CAPTURE_FIELDS, "wordings")
 
-    def __post_init__(self):
+    CAPTURE_FIELDS: ClassVar[tuple[str, ...]] = (*FASeg.CAPTURE_FIELDS, "wordings")
+
+    def __post_init__(self) -> None:
         if not self.wordings:
             raise InputError("wordings (): give at least one; '{}' is the name itself")
         for wording in self.wordings:
             prompts.template_halves(wording, "wording")                     # raises
 
     @torch.no_grad()
-    def captures(self, model, images, classes, caption: str | None = None) -> list[CapturedWordings]:
+    def captures(self, model: "Model", images: list[Image.Image], classes: prompts.Classes,
+                 caption: str | None = None) -> list[CapturedWordings]:
         """FA-Seg's captures, and the names in every wording, the same for all pictures."""
-        names = prompts.clean_classes(classes)
-        asked = tuple(prompts.class_prompts(model.text, names, self.alone, wording=wording)
-                      for wording in self.wordings)
-        return [CapturedWordings(**vars(seen), wordings=asked)
-                for seen in super().captures(model, images, names, caption)]
+        classes = prompts.clean_classes(classes)
+        lookups = tuple(prompts.class_prompts(model.text, classes, self.alone, wording=wording)
+                        for wording in self.wordings)
+        return [CapturedWordings(**vars(captured), wordings=lookups)
+                for captured in super().captures(model, images, classes, caption)]
 
-    @torch.no_grad()
-    def scores(self, captured: CapturedWordings) -> Tensor:
-        """Score maps (K, h, w) on the finest grid, for the captured classes."""
-        x = hard.fuse_cross(captured, captured.lookup, self.cross)                  # (B, N, K)
+    def class_maps(self, captured: CapturedWordings, lookup: prompts.Lookup) -> Tensor:
+        """Class maps x (V, N, K) on the finest grid. Raises InputError for another lookup."""
+        if lookup is not captured.lookup:
+            raise InputError("the wordings are those of the captured classes; capture again")
+        x = hard.fuse_cross(captured, lookup, self.cross)                   # (V, N, K)
         most = torch.full_like(x, -torch.inf)
-        for lookup in captured.wordings:                                            # one at a time
-            torch.maximum(most, hard.fuse_cross(captured, lookup, self.cross), out=most)
-        x = x + self.share * (most - x)
-        s = hard.refine(captured, x, self.levels, self.tau) if self.tau else hard.minmax(x)
-        return ttf.merge(hard.as_image(s, captured.grids[-1]))
+        for wording in captured.wordings:                                   # one map at a time
+            torch.maximum(most, hard.fuse_cross(captured, wording, self.cross), out=most)
+        return x + self.share * (most - x)

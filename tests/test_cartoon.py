@@ -36,7 +36,7 @@ from minifaseg.evaluate.probe import probe, report
 from minifaseg.evaluate.rows import make_rows
 from minifaseg.evaluate.run import evaluate
 from minifaseg.labelling import upsample
-from minifaseg.leaveout import needed
+from minifaseg.leaveout import mean_rise
 from minifaseg.prompts import class_prompts
 from minifaseg.text import Text
 
@@ -407,7 +407,7 @@ def test_leave_out_tells_what_is_not_there(model, seeds):
     for id in dataset.ids:
         image, labels = dataset.read(id)
         captured = how.capture(model, image, candidates(id, image, labels))
-        e = needed(plain.scores(captured), captured.rise)
+        e = mean_rise(plain.scores(captured), captured.rise)
         for name, value in zip(captured.classes, e.tolist()):
             (here if name in truth(id, image, labels) else absent).append(value)
         own = np.array([0, *(dataset.classes.index(c) + 1 for c in captured.classes)])

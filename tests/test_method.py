@@ -311,7 +311,7 @@ def test_a_strip_of_the_upsampled_scores_is_the_same(size, grid, mode):
 @pytest.mark.parametrize("size", SIZES)
 def test_minmax_of_the_picture_may_be_made_before_it_is_upsampled(monkeypatch, size, numbers):
     """As DiffSegmenter and iSeg end: bilinear, then min-max over the picture's pixels."""
-    monkeypatch.setattr("minifaseg.labelling.STRIP_NUMBERS", numbers)
+    monkeypatch.setattr("minifaseg.labelling.SCORES_AT_ONCE", numbers)
     torch.manual_seed(0)
     maps = torch.randn(7, 8, 8)
     maps[3] = 0.25                                                          # constant: 0, not NaN
@@ -332,7 +332,7 @@ def test_minmax_of_the_picture_may_be_made_before_it_is_upsampled(monkeypatch, s
 @pytest.mark.parametrize("size", SIZES)
 def test_labels_are_the_argmax_above_the_threshold(monkeypatch, size, numbers):
     """Strips are taken one by one and classes a few at a time; the labels do not show it."""
-    monkeypatch.setattr("minifaseg.labelling.STRIP_NUMBERS", numbers)
+    monkeypatch.setattr("minifaseg.labelling.SCORES_AT_ONCE", numbers)
     torch.manual_seed(0)
     # the second with many equal scores
     for scores in (torch.rand(7, 8, 8), torch.rand(7, 8, 8).round()):

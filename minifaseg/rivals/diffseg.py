@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..attention import CapturedAttention
-from ..hard import as_cells, as_image, weighted
+from ..hard import as_cells, as_image, levels_with_weight
 from ..labelling import upsample
 from ..prompts import class_maps, class_prompts, clean_classes
 from .capture import capture_image
@@ -73,7 +73,7 @@ class DiffSeg:
     def class_maps(self, captured: CapturedAttention, size) -> Tensor:
         """(K, *size): each class's cross-attention, all levels bilinear to the model's pixels."""
         maps = 0
-        for grid, w in weighted(captured.grids, self.cross):
+        for grid, w in levels_with_weight(captured.grids, self.cross):
             c = class_maps(captured.cross_map(grid, captured.lookup.states), captured.lookup)
             maps = maps + w * upsample(as_image(c, grid)[0], size, "bilinear")
         return maps
@@ -87,9 +87,9 @@ class DiffSeg:
 def aggregate(captured: CapturedAttention, weights) -> Tensor:
     """(N, N) self-attention of all levels on the finest grid; rows sum to 1."""
     *_, full = captured.grids
-    total = sum(w for _, w in weighted(captured.grids, weights))
+    total = sum(w for _, w in levels_with_weight(captured.grids, weights))
     out = 0
-    for grid, w in weighted(captured.grids, weights):
+    for grid, w in levels_with_weight(captured.grids, weights):
         A = captured.self_map(grid)                                             # (1, n, n)
         keys = F.interpolate(A[0].unflatten(1, grid)[:, None], size=full, mode="bilinear", align_corners=False).flatten(1)  # (n, N)
         keys = keys / keys.sum(1, keepdim=True)

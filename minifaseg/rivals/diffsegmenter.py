@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..attention import CapturedAttention, apply_attention, mean_map
-from ..hard import as_cells, as_image, minmax, weighted
+from ..hard import as_cells, as_image, minmax, levels_with_weight
 from ..labelling import minmax_at
 from ..prompts import (
     Lookup,
@@ -125,9 +125,9 @@ class DiffSegmenter:
 
     @torch.no_grad()
     def scores(self, captured: Viewed) -> Tensor:
-        """M (K, h, w) on the finest grid; A is linear, so levels may be weighted behind it."""
+        """M (K, h, w) on the finest grid; A is linear, so levels may be levels_with_weight behind it."""
         maps = captured.Ax if self.refine else captured.x
-        M = sum(w * maps[grid] for grid, w in weighted(captured.grids, self.cross)).mean(0)   # (K, N)
+        M = sum(w * maps[grid] for grid, w in levels_with_weight(captured.grids, self.cross)).mean(0)   # (K, N)
         return as_image(minmax(M.T[None]), captured.grids[-1])[0]
 
     def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:

@@ -34,7 +34,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..attention import CapturedAttention, inner_layers, mean_map
-from ..hard import as_cells, as_image, minmax, weighted
+from ..hard import as_cells, as_image, minmax, levels_with_weight
 from ..labelling import minmax_at, upsample
 from ..prompts import (
     Lookup,
@@ -126,7 +126,7 @@ class ISeg:
     def first(self, captured, full) -> Tensor:
         """Cross-attention of all tokens at two levels (N, T), clustered if asked to, then the mean over each class's tokens (N, K)."""
         C = 0
-        for grid, w in weighted(captured.grids, self.cross):
+        for grid, w in levels_with_weight(captured.grids, self.cross):
             paths = list(captured.at(grid, "attn2"))
             if self.inner and grid == captured.grids[-2]:
                 paths = inner_layers(paths)
