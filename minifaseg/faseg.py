@@ -62,7 +62,8 @@ class FASeg:
         All V views (2 with flip, else 1) of all pictures go through the UNet together: B = I V.
         The views of a picture get different noise; every picture gets the same.
         """
-        # Prompts: P drives the UNet, names are looked up in P'.
+        # Timesteps and prompts: P drives the UNet, names are looked up in P'.
+        ts = ddim.inversion_timesteps(self.timestep, 0 if self.noise else self.steps)
         classes = prompts.clean_classes(classes)
         prompt = prompts.image_prompt(model.text, classes, caption)
         lookup = prompt
@@ -72,7 +73,6 @@ class FASeg:
             lookup = prompts.image_prompts(model.text, classes, caption)
 
         # Latents of both views of all pictures.
-        ts = ddim.inversion_timesteps(self.timestep, 0 if self.noise else self.steps)
         x = torch.cat([ttf.views(model.pixels(image), self.flip) for image in images])
         mean, logvar = model.vae.moments(x)              # x (B, 3, H, W); mean (B, 4, h, w)
         V = len(x) // len(images)

@@ -91,7 +91,8 @@ class LeaveOut(Wordings):
     def scores(self, captured: CapturedLeaveOut, lookup: prompts.Lookup | None = None) -> Tensor:
         """Score maps (K, h, w) on the finest grid, for the captured classes."""
         S = super().scores(captured, lookup)
-        e = mean_rise(S, captured.rise)                                     # (K,)
+        rise = captured.rise
+        e = mean_rise(S, rise)  # type: ignore[arg-type]                    # (K,)
         return S * torch.sigmoid(1 + e / self.softness)[:, None, None]
 
 

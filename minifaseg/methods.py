@@ -106,4 +106,4 @@ def _same_kind(value: Any, default: Any) -> bool:
     if isinstance(default, (bool, str)) or isinstance(value, bool):
         return type(value) is type(default)
     number = Integral if isinstance(default, int) else Real
-    return isinstance(value, number) and abs(value) < 2 ** 63
+    return isinstance(value, number) and abs(value) < 2 ** 63  # type: ignore[operator]

@@ -29,8 +29,9 @@ class Text(nn.Module):
     """A tokenizer and a text encoder.
 
     words: all words that the model was trained on, where they are few (the cartoon model); None for
-    CLIP's.
+    CLIP's. model: transformers' encoder, put there by checkpoints.checkpoint.
     """
+    model: Any
 
     def __init__(self, config: TextConfig = TextConfig(), tokenizer: Any = None,
                  words: Any = None) -> None:

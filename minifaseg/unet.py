@@ -79,7 +79,7 @@ class GEGLU(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """The two-layer network of a transformer block."""
+    """The two linear layers of a transformer block."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -154,6 +154,22 @@ class Upsample(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
+class Row(nn.ModuleList):
+    """The layers of one row of the table above, one after the other."""
+
+    def forward(self, x: Tensor, emb: Tensor, text: Tensor,
+                record: dict[str, QK] | None) -> Tensor:
+        """x (B, cin, H, W), emb (B, time), text (B, T, c) -> (B, cout, H', W')."""
+        for layer in self:
+            if isinstance(layer, ResBlock):
+                x = layer(x, emb)
+            elif isinstance(layer, SpatialTransformer):
+                x = layer(x, text, record)
+            else:
+                x = layer(x)
+        return x
+
+
 class UNet(nn.Module):
     """The whole network; see the table above."""
 
@@ -187,10 +203,9 @@ class UNet(nn.Module):
             if level != levels[-1]:
                 rows.append([Downsample(x)])
                 skips.append(x)
-        self.input_blocks = nn.ModuleList(map(nn.ModuleList, rows))
+        self.input_blocks = nn.ModuleList(map(Row, rows))
 
-        self.middle_block = nn.ModuleList(
-            [res(x, x), transformer("middle_block.1", x), res(x, x)])
+        self.middle_block = Row([res(x, x), transformer("middle_block.1", x), res(x, x)])
 
         # The way up: every row takes one skip.
         rows = []
@@ -203,7 +218,7 @@ class UNet(nn.Module):
                 if level > 0 and i == c.blocks:
                     row.append(Upsample(x))
                 rows.append(row)
-        self.output_blocks = nn.ModuleList(map(nn.ModuleList, rows))
+        self.output_blocks = nn.ModuleList(map(Row, rows))
 
         self.out = nn.Sequential(
             nn.GroupNorm(c.groups, x), nn.SiLU(), nn.Conv2d(x, c.latent, 3, padding=1))
@@ -221,23 +236,14 @@ class UNet(nn.Module):
         sinusoids = timestep_embedding(t, self.config.widths[0])
         emb = self.time_embed(sinusoids.to(z.dtype))                        # (B, time)
 
-        def run(row: nn.ModuleList, x: Tensor) -> Tensor:
-            for layer in row:
-                if isinstance(layer, ResBlock):
-                    x = layer(x, emb)
-                elif isinstance(layer, SpatialTransformer):
-                    x = layer(x, text, record)
-                else:
-                    x = layer(x)
-            return x
-
         x, skips = z, []
         for row in self.input_blocks:
-            x = run(row, x)
+            x = row(x, emb, text, record)
             skips.append(x)
-        x = run(self.middle_block, x)
+        x = self.middle_block(x, emb, text, record)
         for row in self.output_blocks:
-            x = run(row, torch.cat([x, skips.pop()], dim=1))
+            x = torch.cat([x, skips.pop()], dim=1)
+            x = row(x, emb, text, record)
         return self.out(x)
 
     def attention_layers(self) -> dict[str, Attention]:

@@ -104,15 +104,15 @@ OVER_ONES, OVER_LOUDEST = 0.06, 0.015
 def cases():
     """Per scene, with two absent names: scores s and raw attention x (K, h, w), truth (H, W), own label numbers (K,)."""
     model = minifaseg.load("cartoon", "cpu", "float32")
-    how = minifaseg.make_method("faseg", model)
+    method = minifaseg.make_method("faseg", model)
     dataset = open_dataset("cartoon", seeds=SCENES, side=model.side)
     candidates, found = Candidates("gt+2", dataset, shuffle=0), []
     for id in dataset.ids:
         image, truth = dataset.read(id)
         names = candidates(id, image, truth)
-        captured = how.capture(model, image, names)
-        x = hard.fuse_cross(captured, captured.lookup, how.cross)
-        s = hard.refine(captured, x, how.levels, how.tau)
+        captured = method.capture(model, image, names)
+        x = hard.fuse_cross(captured, captured.lookup, method.cross)
+        s = hard.refine(captured, x, method.levels, method.tau)
         s, x = (ttf.merge(hard.as_image(y, captured.grids[-1])) for y in (s, x))
         found.append((s, x, truth, np.array([CLASSES.index(c) + 1 for c in names])))
     return found
