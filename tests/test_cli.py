@@ -158,17 +158,17 @@ def test_numbers_that_only_the_model_refuses(run):
 
 # Masks read elsewhere
 
-def lines_in_readme():
+def lines_that_read_a_mask():
     """The lines of the code block that follows <!-- read a mask -->."""
-    readme = Path(minifaseg.__file__).parents[1] / "README.md"
-    after = readme.read_text(encoding="utf-8").partition("<!-- read a mask -->")[2]
+    page = Path(minifaseg.__file__).parents[1] / "tutorial" / "usage.md"
+    after = page.read_text(encoding="utf-8").partition("<!-- read a mask -->")[2]
     return after.partition("```python\n")[2].partition("```")[0].splitlines()
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_readme_reads_a_mask(run, number):
+def test_the_page_reads_a_mask(run, number):
     """Each line where its library is installed; Pillow always is."""
-    lines = lines_in_readme()
+    lines = lines_that_read_a_mask()
     assert len(lines) == 4 and all(line.startswith("ids = ") for line in lines)
     names = {"np": np, "PIL": PIL}
     for name in ("cv2", "mmcv", "torchvision"):

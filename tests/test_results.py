@@ -145,9 +145,9 @@ def test_numbers_count_where_they_are_used(tmp_path):
     }
 
 
-def test_readme_and_results_agree():
-    """FA-Seg's four rows of the README are those of the table of its parts."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_measured_and_results_agree():
+    """FA-Seg's four rows of measured.md are those of the table of its parts."""
+    page = (ROOT / "tutorial" / "measured.md").read_text(encoding="utf-8")
     steps = rows_of(tables()["steps"])
     shown = {
         "cross-attention alone": "faseg:tau=0;flip=False",
@@ -158,20 +158,20 @@ def test_readme_and_results_agree():
     for title, row in shown.items():
         told = re.search(
             rf"^{re.escape(title)} +mIoU (\S+) +things (\S+) +pixel accuracy (\S+)",
-            readme,
+            page,
             flags=re.M,
         )
         miou, _, things, accuracy, _ = steps[row]
-        assert list(told.groups()) == [miou, things, accuracy], f"README: {title}"
+        assert list(told.groups()) == [miou, things, accuracy], f"measured.md: {title}"
 
 
-def test_the_yardstick_is_the_same_in_readme_and_results():
+def test_the_yardstick_is_the_same_in_measured_and_results():
     import experiments as e
 
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "tutorial" / "measured.md").read_text(encoding="utf-8")
     told, alone = e.YARDSTICK.values()
     said = re.search(
-        r"mIoU (0\.\d+), things (0\.\d+), with the scene's classes given; (0\.\d+) without", readme
+        r"mIoU (0\.\d+), things (0\.\d+), with the scene's classes given; (0\.\d+) without", page
     )
     assert [float(x) for x in said.groups()] == [told["miou"], told["things"], alone["miou"]]
 

@@ -1,0 +1,146 @@
+"""README and the pages of the tutorial: links, code names, commands and numbers are what is there."""
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from minifaseg.unet import UNet, UNetConfig
+
+ROOT = Path(__file__).parents[1]
+TUTORIAL = ROOT / "tutorial"
+README = ROOT / "README.md"
+PAGES = [README, *sorted(TUTORIAL.glob("*.md"))]
+BY_NAME = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```", "", text, flags=re.S)
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    found = set()
+    for heading in re.findall(r"^#+ (.+)$", without_code(text), flags=re.M):
+        words = re.sub(r"[^\w\- ]", "", heading.lower())
+        found.add(words.replace(" ", "-"))
+    return found
+
+
+def commands(text: str) -> list[str]:
+    """The lines of a page's shell blocks, without comments; two joined by && are two."""
+    lines = []
+    for block in re.findall(r"```sh\n(.*?)```", text, flags=re.S):
+        for line in block.splitlines():
+            lines += line.partition(" #")[0].split("&&")
+    return [line.strip() for line in lines if line.strip()]
+
+
+@BY_NAME
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(read(page))):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        place = page.parent / path if path else page
+        assert place.exists(), f"{target} leads nowhere"
+        if anchor:
+            assert anchor in anchors(read(place)), f"{target}: no such heading"
+
+
+def test_every_page_is_linked():
+    linked = read(TUTORIAL / "README.md")
+    assert [p.name for p in TUTORIAL.glob("[a-z]*.md") if f"({p.name})" not in linked] == []
+
+
+def test_readme_is_short_and_has_two_commands_to_begin_with():
+    text = read(README)
+    assert len(text) <= 8000
+    block = text.partition("<!-- ci -->")[2].partition("```sh\n")[2].partition("```")[0]
+    assert len(block.splitlines()) == 2
+
+
+def test_the_badge_names_the_python_versions():
+    oldest = re.search(r'requires-python = ">=([\d.]+)"', read(ROOT / "pyproject.toml"))[1]
+    assert f"python-{oldest}%2B-" in read(README) and f"Python {oldest} or newer" in read(README)
+
+
+def test_the_numbers_of_readme_are_in_measured():
+    table = read(README).partition("| what | measured |")[2].partition("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    assert len(rows) > 3
+    for what, measured in rows:
+        for number in re.findall(r"\d+(?:\.\d+)?(?:e-\d+)?", measured):
+            assert re.search(rf"(?<![\d.]){re.escape(number)}(?![\d]|\.\d)",
+                             read(TUTORIAL / "measured.md")), f"{what}: {number}"
+
+
+@BY_NAME
+def test_code_named_beside_a_file_is_in_it(page):
+    """In tables: [`hard.py`](...): `refine`."""
+    for path, name in re.findall(r"\]\(([^)\s]+\.py)\): `(\w+)`", read(page)):
+        assert re.search(rf"^\s*(def|class) {name}\b", read(page.parent / path), flags=re.M), name
+
+
+@cache
+def help_of(command: tuple[str, ...]) -> str:
+    run = subprocess.run([sys.executable, *command, "--help"], cwd=ROOT, capture_output=True,
+                         text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def options_shown() -> set[tuple[tuple[str, ...], str]]:
+    """Every option of every command shown, with the program that it is given to."""
+    found = set()
+    for page in PAGES:
+        for command in commands(read(page)):
+            run = re.search(r"(-m minifaseg[\w.]*|weights\.py \w+)(.*)", command)
+            if run:
+                for option in re.findall(r"(?<!\S)--?[a-z][\w-]*", run[2]):
+                    found.add((tuple(run[1].split()), option))
+    return found
+
+
+def test_options_of_the_commands_exist():
+    shown = options_shown()
+    assert len(shown) > 25
+    for program, option in sorted(shown):
+        words = f"{' '.join(program)} {option}"
+        assert re.search(rf"(?<![\w-]){option}(?![\w-])", help_of(program)), words
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+@torch.no_grad()
+def test_the_picture_of_the_architecture_counts_what_is_recorded(blocks, monkeypatch):
+    """At each level: self-attention on the way down, in the middle block, and on the way up."""
+    monkeypatch.syspath_prepend(str(TUTORIAL))
+    pytest.importorskip("matplotlib")
+    import architecture
+
+    config = UNetConfig((8, 16, 16, 16), blocks, context=8, heads=2, groups=4)
+    record = {}
+    UNet(config)(torch.zeros(1, 4, 16, 16), 1, torch.zeros(1, 5, 8), record)
+    for level in architecture.levels_of(config, 16):
+        paths = [path for path, qk in record.items()
+                 if qk.grid == (level.cells, level.cells) and path.endswith("attn1")]
+        ways = [path.partition(".")[0] for path in paths]
+        expected = {"input_blocks": level.down, "middle_block": level.middle,
+                    "output_blocks": level.up}
+        assert {way: ways.count(way) for way in expected} == expected
+
+
+def test_the_picture_of_the_architecture_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(TUTORIAL))
+    pytest.importorskip("matplotlib")
+    import architecture
+
+    architecture.main(["--model", "cartoon", "--out", str(tmp_path / "drawn.png")])
+    assert (tmp_path / "drawn.png").stat().st_size > 50_000
