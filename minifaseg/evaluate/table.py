@@ -1,134 +1,137 @@
-"""The table of results: Markdown to read, CSV and JSON to compute with, a bar plot or the curve of a sweep to look at.
+"""The table of results: Markdown to read, CSV and JSON to compute with, and a plot.
 
-Published numbers stand in rows of their own and are marked; they were measured by others, on other weights, by other rules.
+Published figures of the same protocol stand in rows of their own and are marked. They were
+measured by others, on other weights; see published.py.
 """
 import csv
 import io
 import json
 import math
+from collections.abc import Callable
+from typing import BinaryIO
 
-# mIoU in percent. Sources: FA-Seg, abstract of arXiv 2506.23323 (mean over VOC, Context, Object only); DiffSegmenter and iSeg, slides of the
-# authors' talk; InvSeg, table figure of its project page; DiffSeg, DiffSegmenter's table (open vocabulary) and its own slides (unsupervised).
-PUBLISHED = {
-    "voc": {"diffsegmenter": 60.1, "iseg": 68.2, "invseg": 63.4, "diffseg": 39.4},
-    "context60": {"diffsegmenter": 27.5, "iseg": 30.9, "invseg": 27.8, "diffseg": 16.7},
-    "coco-object": {"diffsegmenter": 37.9, "iseg": 38.4, "invseg": 36.0, "diffseg": 19.1},
-    "cityscapes27": {"diffseg": 21.2, "iseg": 25.0},
-    "cocostuff27": {"diffseg": 43.6, "iseg": 45.2}}
-# On how many pictures: those of val; of COCO-Stuff the curated list.
-PUBLISHED_ON = {"voc": (1449,), "context60": (5104, 5105), "coco-object": (5000,),
-                "cityscapes27": (500,), "cocostuff27": (2175,)}
-# Figures by another protocol, which is said beside them. GoCA with SD 1.5: a secondary source,
-# which also has 22.0 on ADE20K; another report has 54.5 on VOC.
-BEST = "the true classes of each picture were told, and the best of nine offsets taken"
-UNKNOWN = "how many classes were counted is not known here"
-PUBLISHED_TOLD = {
-    "voc": {"goca": (60.7, f"{BEST}, on the train list")},
-    "context60": {"goca": (40.4, f"{BEST}, on the train list; {UNKNOWN}")},
-    "coco-object": {"goca": (39.2, BEST)},
-    "cityscapes27": {"goca": (16.1, f"{BEST}; {UNKNOWN}")}}
-TOLD_ON = {"voc": (1464,), "context60": (4996, 4998)}        # pictures of train
-COLUMNS = (("miou", "mIoU"), ("miou_absent_zero", "mIoU, absent = 0"), ("things", "things"), ("pixel_accuracy", "pixel accuracy"))
-OURS = {"invseg": "invseg (our reconstruction)"}
+from .published import PAGE, classes_of, miou, of_same_protocol, threshold_of
+
+COLUMNS = {"miou": "mIoU", "miou_absent_zero": "mIoU, absent = 0", "things": "things",
+           "pixel_accuracy": "pixel accuracy"}
+PROTOCOL = ["split", "classes", "threshold"]              # columns where published figures stand
+RENAMED = {"invseg": "invseg (our reconstruction)"}
 
 
-def percent(x):
+def percent(x: float | None) -> str:
     return "-" if x is None or math.isnan(x) else f"{100 * x:.1f}"
 
 
-def with_interval(x, ci, show=percent):
+def signed(x: float | None) -> str:
+    return "-" if x is None or math.isnan(x) else f"{100 * x:+.1f}"
+
+
+def with_interval(x: float | None, ci, show: Callable[[float | None], str] = percent) -> str:
     """"85.1 [84.2, 86.0]"; the value alone where there is no interval."""
-    return show(x) + (f" [{show(ci[0])}, {show(ci[1])}]" if ci else "")
+    if not ci:
+        return show(x)
+    return f"{show(x)} [{show(ci[0])}, {show(ci[1])}]"
 
 
-def signed(x):
-    return percent(x) if x is None or math.isnan(x) else f"{100 * x:+.1f}"
-
-
-def against(m, show=signed):
+def against(m: dict, show: Callable[[float | None], str] = signed) -> str:
     """The difference of a row to the first one, with its interval; empty for the first."""
-    found = m.get("difference")
-    return with_interval(found["miou"], found["ci"], show) if found else ""
+    difference = m.get("difference")
+    return with_interval(difference["miou"], difference["ci"], show) if difference else ""
 
 
-def markdown(report):
-    """The methods, then every class, as two Markdown tables; 95 % intervals in brackets."""
+def markdown(report: dict) -> str:
+    """The methods, then every class, as two Markdown tables; 95 % intervals in brackets.
+
+    report: what command.py measured, the keys of its JSON. Below the methods stand published
+    figures of the same protocol; of others it is said how many there are.
+    """
+    left_out = f", {report['failed']} left out" if report["failed"] else ""
+    title = (f"{report['dataset']}, {pictures(report)}, weights: {report['weights']}, "
+             f"candidates: {report['candidates']}{left_out}")
+    published, others = of_same_protocol(report)
+    lines = [title, "", *main_table(report, published)]
+
+    if published:
+        lines += ["", "Rows in italics are published, not measured here."]
+    if others:
+        lines += ["", f"{others} published figures on {report['dataset']} are of other protocols, "
+                      f"or of one not stated: {PAGE}"]
+    return "\n".join([*lines, "", *class_table(report["methods"])]) + "\n"
+
+
+def main_table(report: dict, published: list[dict[str, str]]) -> list[str]:
+    """Its lines: one row a method, then the published figures.
+
+    Where there are several methods, also the difference to the first; where there are published
+    figures, also the protocol.
+    """
     methods = report["methods"]
-    others = published(report)
-    lines = [f"{report['dataset']}, {pictures(report)}, weights: {report['weights']}, "
-             f"candidates: {report['candidates']}"
-             + (f", {report['failed']} left out" if report["failed"] else ""), "",
-             *main_table(methods)]
-    width = lines[-1].count("|") - 2
-    for name, value, protocol in others:
-        who = f"{name}, published, other protocol" if protocol else f"{name}, published"
-        lines.append(f"| *{who}* | *{value}* |" + " |" * (width - 1))
-    for name, _, protocol in others:
-        if protocol:
-            lines += ["", f"The published figure of {name} is not to be compared: {protocol}."]
-    lines += ["", "| class | " + " | ".join(methods) + " |", "|---" * (1 + len(methods)) + "|"]
-    for c in next(iter(methods.values()))["per_class"]:
-        lines.append(f"| {c} | " + " | ".join(percent(m["per_class"][c]) for m in methods.values()) + " |")
-    if not others and report["dataset"] in PUBLISHED and not truth_is_told(report):
-        theirs = " or ".join(map(str, PUBLISHED_ON[report["dataset"]]))
-        lines += ["", f"No published numbers: those are of {theirs} pictures."]
-    return "\n".join(lines) + "\n"
-
-
-def published(report):
-    """[(name, mIoU, protocol or None)]: others' figures that may stand beside this report's. They
-    are of the same pictures; where the truth tells what to look for, only those of the told."""
-    data, count = report["dataset"], report["pictures"]
-    found, whole = [], count in PUBLISHED_ON.get(data, ())
-    if whole and not truth_is_told(report):
-        found = [(name, value, None) for name, value in PUBLISHED[data].items()]
-    if whole or count in TOLD_ON.get(data, ()):
-        told = PUBLISHED_TOLD.get(data, {})
-        found += [(name, value, protocol) for name, (value, protocol) in told.items()]
-    return found
-
-
-def truth_is_told(report):
-    return report.get("candidates", "").startswith("gt")
-
-
-def main_table(methods):
-    """Its lines: one row a method; where there are several, also the difference to the first."""
-    titles = ["method", *(title for _, title in COLUMNS)]
+    titles = ["method", *COLUMNS.values()]
     compared = any("difference" in m for m in methods.values())
     if compared:
         titles.insert(2, f"against {next(iter(methods))}")
-    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    empty = [""] * (len(titles) - 2)
+
+    rows = []
     for name, m in methods.items():
-        cells = [OURS.get(name, name), *(percent(m[key]) for key, _ in COLUMNS)]
+        cells = [RENAMED.get(name, name), *(percent(m[key]) for key in COLUMNS)]
         cells[1] = with_interval(m["miou"], m.get("ci"))
         if compared:
             cells.insert(2, against(m))
-        lines.append(f"| {' | '.join(cells)} |")
+        if published:
+            split = f"{report.get('split') or 'list'}, {report['pictures']}"
+            cells += [split, classes_of(report), threshold_of(name, report)]
+        rows.append(cells)
+
+    for figure in published:
+        method, value = f"*{figure['method']}, published*", f"*{miou(figure):.1f}*"
+        rows.append([method, value, *empty, *(figure[column] for column in PROTOCOL)])
+    return table_lines([*titles, *PROTOCOL] if published else titles, rows)
+
+
+def class_table(methods: dict[str, dict]) -> list[str]:
+    """Its lines: one row a class, one column a method."""
+    rows = []
+    for c in next(iter(methods.values()))["per_class"]:
+        rows.append([c, *(percent(m["per_class"][c]) for m in methods.values())])
+    return table_lines(["class", *methods], rows)
+
+
+def table_lines(titles: list[str], rows: list[list[str]]) -> list[str]:
+    """A Markdown table."""
+    lines = [f"| {' | '.join(cells)} |" for cells in [titles, *rows]]
+    lines.insert(1, "|---" * len(titles) + "|")
     return lines
 
 
-def pictures(report):
-    """How many were counted, of how many, and who says which."""
+def pictures(report: dict) -> str:
+    """How many were counted, of how many, and which list names them."""
     count, whole = report["pictures"], report.get("of") or report["pictures"]
-    said = f"a part: {count} of {whole} pictures" if count < whole else f"{count} pictures"
-    said += f" instead of {whole}" if count > whole else ""
-    split = f"{report['split']}, " if report.get("split") else ""
-    return f"{split}{said}" + (f" ({report['list']})" if report.get("list") else "")
+    text = f"{count} pictures"
+    if count < whole:
+        text = f"a part: {count} of {whole} pictures"
+    if count > whole:
+        text += f" instead of {whole}"
+    if report.get("split"):
+        text = f"{report['split']}, {text}"
+    return f"{text} ({report['list']})" if report.get("list") else text
 
 
-def as_csv(report):
+def as_csv(report: dict) -> str:
+    """One row a method: the columns of the table, the ends of the interval, every class."""
+    methods = report["methods"]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    classes = list(next(iter(report["methods"].values()))["per_class"])
-    writer.writerow(["method", *(key for key, _ in COLUMNS), "miou_low", "miou_high", *classes])
-    for name, m in report["methods"].items():
+    classes = next(iter(methods.values()))["per_class"]
+    writer.writerow(["method", *COLUMNS, "miou_low", "miou_high", *classes])
+    for name, m in methods.items():
+        values = [m[key] for key in COLUMNS]
         ends = m.get("ci") or ("", "")
-        writer.writerow([name, *(m[key] for key, _ in COLUMNS), *ends, *m["per_class"].values()])
+        writer.writerow([name, *values, *ends, *m["per_class"].values()])
     return out.getvalue()
 
 
-def as_json(report):
+def as_json(report: dict) -> str:
     """NaN, which JSON does not know, becomes null."""
     return json.dumps(without_nan(report))
 
@@ -141,25 +144,42 @@ def without_nan(x):
     return None if isinstance(x, float) and math.isnan(x) else x
 
 
-def plot(report, file, sweep=None):
-    """Bars of mIoU per method, or one curve per method over the swept number -> PNG. Needs matplotlib."""
+def plot(report: dict, file: BinaryIO, sweep: str | None = None) -> None:
+    """Bars of mIoU per method, or one curve per method over the swept hyperparameter, as PNG.
+
+    Needs matplotlib.
+    """
     from matplotlib.figure import Figure
+
     methods = report["methods"]
-    figure = Figure(figsize=(6, 0.8 + 0.35 * len(methods)) if not sweep else (6, 4), layout="constrained")
+    size = (6, 4) if sweep else (6, 0.8 + 0.35 * len(methods))
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     if sweep:
-        curves = {}
-        for name, m in methods.items():
-            spec, _, value = name.rpartition("=")
-            curves.setdefault(spec.rpartition(sweep)[0].rstrip(":;"), []).append((float(value), 100 * m["miou"]))
-        for name, points in curves.items():
-            axes.plot(*zip(*points), marker="o", label=OURS.get(name, name))
-        axes.set(xlabel=sweep, ylabel="mIoU (%)", title=report["dataset"])
-        axes.legend()
+        draw_curves(axes, methods, sweep)
     else:
-        bars = axes.barh([OURS.get(name, name) for name in methods], [100 * m["miou"] for m in methods.values()], color="#5b8bd0")
-        axes.bar_label(bars, [percent(m["miou"]) for m in methods.values()], padding=3)
-        axes.invert_yaxis()
-        axes.set(xlabel="mIoU (%)", title=report["dataset"])
-        axes.spines[["top", "right"]].set_visible(False)
+        draw_bars(axes, methods)
+    axes.set_title(report["dataset"])
     figure.savefig(file, format="png", dpi=120)
+
+
+def draw_curves(axes, methods: dict[str, dict], sweep: str) -> None:
+    """Rows are called "faseg:tau=1": one curve for each method and its other changes."""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for name, m in methods.items():
+        spec, _, value = name.rpartition("=")
+        method = spec.rpartition(sweep)[0].rstrip(":;")
+        curves.setdefault(method, []).append((float(value), 100 * m["miou"]))
+    for name, points in curves.items():
+        axes.plot(*zip(*points), marker="o", label=RENAMED.get(name, name))
+    axes.set(xlabel=sweep, ylabel="mIoU (%)")
+    axes.legend()
+
+
+def draw_bars(axes, methods: dict[str, dict]) -> None:
+    names = [RENAMED.get(name, name) for name in methods]
+    bars = axes.barh(names, [100 * m["miou"] for m in methods.values()], color="#5b8bd0")
+    axes.bar_label(bars, [percent(m["miou"]) for m in methods.values()], padding=3)
+    axes.invert_yaxis()
+    axes.set(xlabel="mIoU (%)")
+    axes.spines[["top", "right"]].set_visible(False)
