@@ -93,8 +93,11 @@ class Captioner:
 
     @torch.no_grad()
     def __call__(self, image: Image.Image, prefix: str = "") -> str:
-        """The caption. With a prefix BLIP goes on from it, and the text begins with the prefix as
-        it is written here (BLIP itself knows lower case only)."""
+        """The caption of a picture.
+
+        With a prefix BLIP goes on from it, and the text begins with the prefix as it is written
+        here (BLIP itself knows lower case only).
+        """
         prefix = " ".join(prefix.split())
         inputs = self.processor(images=image.convert("RGB"), text=prefix or None,
                                 return_tensors="pt")

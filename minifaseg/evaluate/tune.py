@@ -157,13 +157,12 @@ def open_scenes(weights: str | Path, device: str, seeds: Iterable[int], captions
     return Scenes(model, seeds, captions, rank, jobs)
 
 
-def measure(rows: Iterable[Row], workers: Workers, dataset: Dataset, known: Tries,
+def measure(rows: Sequence[Row], workers: Workers, dataset: Dataset, known: Tries,
             keep: Collection[tuple] = ()) -> list[Result]:
     """(mIoU, threshold) of every row on the scenes that the workers share.
 
     What is in `known` is not measured; what is measured is added to it.
     """
-    rows = list(rows)
     new = {row.score_key: row for row in rows if known.get(row) is None}
     waiting = [(row, workers.submit("matrices", row, keep)) for row in new.values()]
     for row, parts in waiting:
@@ -227,7 +226,7 @@ class Search:
         found = self.results([self.best | value for value in values])
         highest = max(found)
         if highest[0] > self.value[0]:
-            self.best = self.best | values[found.index(highest)]
+            self.best |= values[found.index(highest)]
             self.value = highest
         miou, threshold = self.value
         print(f"{self.name} {choice} = {shown(self.best, values[0])}: mIoU {miou:.4f} at threshold "
@@ -236,14 +235,14 @@ class Search:
 
     def results(self, candidates: list[dict[str, Any]]) -> list[Result]:
         """(mIoU, threshold) of every candidate; (-1, 0) for those that the budget leaves out."""
-        rows = {row.score_key: row for row in (make(self.name, c) for c in candidates)}
-        new = [row for key, row in rows.items() if key not in self.tried]
-        new = new[:self.budget - len(self.tried)]
+        rows = [make(self.name, candidate) for candidate in candidates]
+        untried = {row.score_key: row for row in rows if row.score_key not in self.tried}
+        new = list(untried.values())[:self.budget - len(self.tried)]
         self.any_measured |= any(self.known.get(row) is None for row in new)
         keep = (make(self.name, self.best).capture_key,)
         found = measure(new, self.workers, self.dataset, self.known, keep)
-        self.tried |= {row.score_key: result for row, result in zip(new, found)}
-        return [self.tried.get(make(self.name, c).score_key, (-1.0, 0.0)) for c in candidates]
+        self.tried.update(zip(untried, found))
+        return [self.tried.get(row.score_key, (-1.0, 0.0)) for row in rows]
 
 
 def shown(hyperparameters: dict[str, Any], names: Collection[str]) -> str:
