@@ -9,7 +9,8 @@ from PIL import Image
 
 from minifaseg.cartoon.words import tokenizer_files
 from minifaseg.errors import InputError
-from minifaseg.evaluate.candidates import Candidates, Captioner, Captions, ClipTagger
+from minifaseg.evaluate.candidates import Candidates, Captions
+from minifaseg.evaluate.clip_and_blip import Captioner, ClipTagger
 
 MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
 ANIMALS = ("cat", "dog", "rabbit", "teddy bear", "cow", "television", "boat")

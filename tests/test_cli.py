@@ -143,7 +143,7 @@ def test_options_arrive(run):
 def test_numbers_of_a_method_as_evaluate_takes_them(run, spec, method, numbers):
     code, out, err = run("x.png", *CLASSES, "--method", spec, "--seed", "5")
     model, row = load_once("cartoon", device="cpu"), make_row(spec, None, open_dataset("cartoon"))
-    assert (row.method, {name: getattr(row.how, name) for name in numbers}) == (method, numbers)
+    assert (row.name, {name: getattr(row.method, name) for name in numbers}) == (method, numbers)
     segment = functools.partial(minifaseg.segment, SCENE.image, CLASSES, model, method=method,
                                 seed=5)
     expected = segment(**numbers).labels

@@ -21,8 +21,9 @@ from minifaseg.evaluate.candidates import Candidates, Captions
 from minifaseg.evaluate.command import main
 from minifaseg.evaluate.datasets import Dataset, open_dataset
 from minifaseg.evaluate.metrics import confusion, iou, match, summary
+from minifaseg.evaluate.results_folder import Results
 from minifaseg.evaluate.rows import make_row, make_rows, parse_sweep
-from minifaseg.evaluate.run import Results, evaluate
+from minifaseg.evaluate.run import evaluate
 from minifaseg.evaluate.table import as_csv, as_json, markdown, plot
 
 ROOT = Path(__file__).parents[1]
@@ -138,19 +139,20 @@ def test_nothing_counted_is_no_number():
 def test_rows_share_what_they_can(model):
     data = open_dataset("cartoon", seeds=range(3))
     rows = make_rows("faseg,faseg:threshold=0.9,faseg:levels=(0,0,0,1);tau=2,faseg:flip=False,iseg", model, data)
-    assert [r.name for r in rows][2] == "faseg:levels=(0,0,0,1);tau=2" and rows[2].how.levels == (0, 0, 0, 1)
-    assert rows[0].look == rows[1].look == rows[2].look != rows[3].look and rows[0].look != rows[4].look
-    assert rows[0].numbers == rows[1].numbers != rows[2].numbers
+    assert [r.title for r in rows][2] == "faseg:levels=(0,0,0,1);tau=2" and rows[2].method.levels == (0, 0, 0, 1)
+    first, *others = [row.capture_key for row in rows]
+    assert [key == first for key in others] == [True, True, False, False]
+    assert rows[0].score_key == rows[1].score_key != rows[2].score_key
 
 
 def test_rows_know_what_the_authors_use():
     voc, context, stuff = (world(background=name != "context59") for name in ("voc", "context60", "context59"))
     named = lambda d, name: Dataset(name, *[getattr(d, f) for f in ("classes", "file_names", "background", "things", "ids", "reader")])
-    threshold = lambda spec, d, name: make_row(spec, None, named(d, name)).how.threshold
+    threshold = lambda spec, d, name: make_row(spec, None, named(d, name)).method.threshold
     assert threshold("faseg", voc, "voc") == 0.55 and threshold("faseg", context, "context60") == 0.5
     assert threshold("faseg", stuff, "context59") < -1                      # without a background every pixel is some class
     assert threshold("faseg:threshold=0.3", voc, "voc") == 0.3
-    assert make_row("iseg", None, named(voc, "coco-object")).how.lam == 0.2
+    assert make_row("iseg", None, named(voc, "coco-object")).method.lam == 0.2
 
 
 def test_look_names_what_capture_depends_on():
@@ -163,7 +165,7 @@ def test_look_names_what_capture_depends_on():
 def test_sweeps(model):
     assert parse_sweep("threshold=0.3:0.5:0.05") == ("threshold", [0.3, 0.35, 0.4, 0.45, 0.5]) and parse_sweep("tau=1:4:1")[1] == [1, 2, 3, 4]
     rows = make_rows("faseg:flip=False,iseg", model, open_dataset("cartoon", seeds=range(3)), "tau=1:2:1")
-    assert [r.name for r in rows] == ["faseg:flip=False;tau=1", "faseg:flip=False;tau=2"] and rows[1].how.tau == 2
+    assert [r.title for r in rows] == ["faseg:flip=False;tau=1", "faseg:flip=False;tau=2"] and rows[1].method.tau == 2
 
 
 @pytest.mark.parametrize("spec, sweep, says", [("nosuch", None, "no method"), ("faseg:tau", None, "name=value"), ("faseg:nosuch=1", None, "no number"),
@@ -184,14 +186,14 @@ def test_matrix_equals_segmenting_one_by_one(model, tmp_path):
         expected = 0
         for seed in range(1000, 1003):
             scene = paint(seed)
-            numbers = {"tau": 0} if "tau=0" in row.name else {}
-            labels = minifaseg.segment(scene.image, scene.classes, model, method=row.method, **numbers).labels
+            numbers = {"tau": 0} if "tau=0" in row.title else {}
+            labels = minifaseg.segment(scene.image, scene.classes, model, method=row.name, **numbers).labels
             own = np.zeros(256, np.uint8)
             own[1:len(scene.classes) + 1], own[255] = [CLASSES.index(c) + 1 for c in scene.classes], 255
             expected = expected + confusion(scene.labels, own[labels], len(CLASSES) + 1)
-            saved = np.asarray(Image.open(tmp_path / row.name.replace(":", "_") / f"{seed}.png"))
+            saved = np.asarray(Image.open(tmp_path / row.title.replace(":", "_") / f"{seed}.png"))
             assert np.array_equal(saved, own[labels])
-        assert np.array_equal(totals[row.name], expected)
+        assert np.array_equal(totals[row.title], expected)
 
 
 def test_captions_reach_the_methods(model, tmp_path):
@@ -201,13 +203,13 @@ def test_captions_reach_the_methods(model, tmp_path):
     rows = make_rows("faseg,diffsegmenter", model, data)
     told = {"faseg": "a picture of grass and sky", "diffsegmenter": {c: f"a picture of {c} near the sea" for c in scene.classes}}
     for row in rows:
-        (tmp_path / "captions.json").write_text(json.dumps({"1000": told[row.name]}))
+        (tmp_path / "captions.json").write_text(json.dumps({"1000": told[row.title]}))
         totals, _ = evaluate([row], data, model, Candidates("gt", data), Captions(tmp_path / "captions.json"), progress=False)
         silent, _ = evaluate([row], data, model, Candidates("gt", data), progress=False)
         labels = minifaseg.segment(scene.image, scene.classes, model, method=row.name, caption=told[row.name]).labels
         own = np.array([0, *(CLASSES.index(c) + 1 for c in scene.classes)])
-        assert np.array_equal(totals[row.name], confusion(scene.labels, own[labels], len(CLASSES) + 1))
-        assert not np.array_equal(totals[row.name], silent[row.name])
+        assert np.array_equal(totals[row.title], confusion(scene.labels, own[labels], len(CLASSES) + 1))
+        assert not np.array_equal(totals[row.title], silent[row.title])
 
 
 def test_killed_run_goes_on(tmp_path, here):

@@ -350,7 +350,7 @@ def test_captions_of_an_evaluation_reach_it(tmp_path):
     (tmp_path / "captions.json").write_text(json.dumps({"5003": told}))
     rows = make_rows("goca", cartoon, data)
     _, labels = score(rows, data, cartoon, candidates, Captions(tmp_path / "captions.json"), "5003")
-    how, classes = rows[0].how, candidates("5003", image, truth)
+    how, classes = rows[0].method, candidates("5003", image, truth)
     numbers = dataclasses.asdict(how)
     own = np.array([0, *(data.classes.index(c) + 1 for c in classes)])
 

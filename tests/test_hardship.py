@@ -16,7 +16,7 @@ from minifaseg.cartoon.words import CLASSES as ALL_CLASSES
 from minifaseg.cartoon.words import COLOURS
 from minifaseg.errors import OutputError
 from minifaseg.evaluate.command import main as evaluate
-from minifaseg.evaluate.run import Results
+from minifaseg.evaluate.results_folder import Results
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and mounts")
 ENV = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(minifaseg.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])}

@@ -51,7 +51,7 @@ def test_every_experiment_is_a_command_of_the_bench():
         rows = make_rows(
             a.method, model, open_dataset("cartoon", seeds=a.seeds, side=model.side), a.sweep
         )
-        assert rows and e.methods_of(name) == {row.method for row in rows if row.method}
+        assert rows and e.methods_of(name) == {row.name for row in rows if row.name}
     shown = {name for table in [*e.TABLES, *e.PLOTS] for name in e.needed(table)}
     assert shown == set(e.EXPERIMENTS)
     assert all(
@@ -100,7 +100,7 @@ def names_of(experiment, model):
 
     a = e.arguments(experiment)
     dataset = open_dataset("cartoon", seeds=a.seeds, side=model.side)
-    return [row.name for row in make_rows(a.method, model, dataset, a.sweep)]
+    return [row.title for row in make_rows(a.method, model, dataset, a.sweep)]
 
 
 def test_tables_and_plots_are_of_the_shipped_weights():

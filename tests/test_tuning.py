@@ -59,7 +59,7 @@ def test_the_search_scores_as_the_bench_does(model, method):
     row = make(method, start(method))
     told = at_every_threshold(row, dataset, model, candidates, {})
     for found, threshold in told[3::5]:
-        fixed = replace(row, how=at_threshold(row.how, threshold))
+        fixed = replace(row, method=at_threshold(row.method, threshold))
         totals, _ = evaluate([fixed], dataset, model, candidates, progress=False)
         assert found["miou"] == pytest.approx(summary(totals[method], dataset)["miou"], abs=1e-12)
 
@@ -127,7 +127,7 @@ def test_tries_of_other_weights_scenes_or_code_do_not_count(model, tmp_path, mon
     origin = tries.origin(model, seeds)
     Tries(file, origin).add(row, 0.5, 0.3)
     assert Tries(file, origin).get(row) == (0.5, 0.3)
-    assert Tries(file, origin).get(replace(row, how=at_threshold(row.how, 0.7))) == (0.5, 0.3)
+    assert Tries(file, origin).get(replace(row, method=at_threshold(row.method, 0.7))) == (0.5, 0.3)
     assert Tries(file, origin).get(make("faseg", start("faseg") | {"tau": 4})) is None
     assert Tries(file, tries.origin(model, range(5000, 5003))).get(row) is None
     told = replace(model, notes={"faseg": {"tau": 4}})
@@ -142,7 +142,7 @@ def test_rows_keep_their_thresholds(model, tmp_path):
     rows = make_rows("faseg,datasetdiffusion,faseg:tau=0", model, dataset)
     file = tmp_path / "thresholds.jsonl"
     found = with_best_thresholds(rows, model, range(5000, 5002), file=file)
-    assert [row.name for row in found] == [row.name for row in rows]
+    assert [row.title for row in found] == [row.title for row in rows]
     before = file.read_bytes()
     again = with_best_thresholds(rows[::-1], model, range(5000, 5002), file=file)
     assert again[::-1] == found and file.read_bytes() == before

@@ -187,8 +187,8 @@ def test_texts_on_a_command_line(cartoon):
     how = make_method(*[parse_method(spec)[0]], **parse_method(spec)[1])
     assert how.wordings == ("{}", "red {}") and how.share == 0.25
     rows = make_rows(f"faseg,{spec}", cartoon, open_dataset("cartoon", seeds=range(3)))
-    assert [row.name for row in rows] == ["faseg", spec] and rows[1].how.wordings == how.wordings
-    assert rows[1].look != make_rows("wordings", cartoon, open_dataset("cartoon"))[0].look
+    assert [row.title for row in rows] == ["faseg", spec] and rows[1].method.wordings == how.wordings
+    assert rows[1].capture_key != make_rows("wordings", cartoon, open_dataset("cartoon"))[0].capture_key
 
 
 def test_a_models_file_may_recommend_texts(cartoon):

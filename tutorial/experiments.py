@@ -7,21 +7,21 @@ from minifaseg.evaluate.rows import split
 
 RUNS = "runs/results"
 HELD_OUT = "--seeds 1000:1200 --shuffle-classes 0"
-SOME = "--seeds 1000:1060 --shuffle-classes 0"
-OWN = "--thresholds 5000:5060"                            # each row's own, from scenes of no table
+FIRST_60 = "--seeds 1000:1060 --shuffle-classes 0"
+THRESHOLDS = "--thresholds 5000:5060"         # each row's best threshold, from scenes of no table
 SLOW = ("invseg", "leaveout")                             # ten times as slow as the others
 EVERY = ",".join(minifaseg.METHODS)
 ORDERS = (1, 2, 3, 4)
-FEW = "faseg,iseg,datasetdiffusion,wordings"
+FOUR = "faseg,iseg,datasetdiffusion,wordings"
 QUICK = ",".join(m for m in minifaseg.METHODS if m not in SLOW)
 MARGINS = [m for m in minifaseg.METHODS if hasattr(minifaseg.make_method(m), "MARGINS")]
 FROM_0_TO_1 = ",".join(m for m in minifaseg.METHODS if m not in (*SLOW, *MARGINS))
 
 
 def levels(field):
-    """FA-Seg with each level alone, then with all alike."""
-    alone = [tuple(int(i == level) for i in range(4)) for level in range(4)]
-    return [f"faseg:{field}={value}".replace(" ", "") for value in (*alone, (.25, .25, .25, .25))]
+    """FA-Seg with one level of a field at a time, then with all levels alike."""
+    weights = ["(1,0,0,0)", "(0,1,0,0)", "(0,0,1,0)", "(0,0,0,1)", "(0.25,0.25,0.25,0.25)"]
+    return [f"faseg:{field}={value}" for value in weights]
 
 
 STEPS = ["faseg:tau=0;flip=False", "faseg:flip=False", "faseg:tau=0", "faseg"]
@@ -40,24 +40,26 @@ INVERTED = ["faseg", "faseg:noise=False;steps=1;timestep=1",
 EXPERIMENTS = {
     "methods": f"{HELD_OUT} --method {EVERY},iseg:inner=True,goca:normalise=False",
     "absent2": f"{HELD_OUT} --method {EVERY} --candidates gt+2",
-    "absent5": f"{SOME} --method {QUICK},leaveout --candidates gt+5",
-    "allnames": f"{SOME} --method {QUICK},leaveout --candidates all",
+    "absent5": f"{FIRST_60} --method {QUICK},leaveout --candidates gt+5",
+    "allnames": f"{FIRST_60} --method {QUICK},leaveout --candidates all",
     "segments": f"{HELD_OUT} --unsupervised --method diffseg,iseg:merge_tau=0.1",
-    "invseg": f"{SOME} {OWN} --method invseg:steps=0,invseg,invseg:repel=0.0,invseg:entropy=0.0",
-    "steps": f'{HELD_OUT} {OWN} --method "{",".join(STEPS)}"',
-    "ablation": f'{HELD_OUT} {OWN} --method "{",".join(PARTS)}"',
-    "captions": f"{HELD_OUT} {OWN} --captions {RUNS}/captions.json --method faseg,faseg:dual=False",
-    "tau": f"{HELD_OUT} {OWN} --sweep tau=1:4:1",
-    "timestep": f'{HELD_OUT} {OWN} --method "{",".join(TIMESTEPS)}"',
-    "inversion": f'{SOME} {OWN} --method "{",".join(INVERTED)}"',
-    "onestep": f'{HELD_OUT} {OWN} --method "{",".join(ONE_STEP_EACH)}"',
-    "onecall": f'{HELD_OUT} {OWN} --method "{",".join(ONE_CALL)}"',
+    "invseg": f"{FIRST_60} {THRESHOLDS} "
+              "--method invseg:steps=0,invseg,invseg:repel=0.0,invseg:entropy=0.0",
+    "steps": f'{HELD_OUT} {THRESHOLDS} --method "{",".join(STEPS)}"',
+    "ablation": f'{HELD_OUT} {THRESHOLDS} --method "{",".join(PARTS)}"',
+    "captions": f"{HELD_OUT} {THRESHOLDS} --captions {RUNS}/captions.json "
+                "--method faseg,faseg:dual=False",
+    "tau": f"{HELD_OUT} {THRESHOLDS} --sweep tau=1:4:1",
+    "timestep": f'{HELD_OUT} {THRESHOLDS} --method "{",".join(TIMESTEPS)}"',
+    "inversion": f'{FIRST_60} {THRESHOLDS} --method "{",".join(INVERTED)}"',
+    "onestep": f'{HELD_OUT} {THRESHOLDS} --method "{",".join(ONE_STEP_EACH)}"',
+    "onecall": f'{HELD_OUT} {THRESHOLDS} --method "{",".join(ONE_CALL)}"',
     "threshold": f"{HELD_OUT} --method {FROM_0_TO_1} --sweep threshold=0.1:0.9:0.1",
-    **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method {FEW}" for s in ORDERS},
-    "soft0": f"{SOME} --method {','.join(SOFT)}",
-    "soft2": f"{SOME} --method {','.join(SOFT)} --candidates gt+2",
-    "twins": f'{SOME} {OWN} --method "{",".join(TWINS)}"',
-    "spread": f"--seeds 2000:2400 --shuffle-classes 0 --method {FEW},leaveout",
+    **{f"order-{s}": f"--seeds 1000:1100 --shuffle-classes {s} --method {FOUR}" for s in ORDERS},
+    "soft0": f"{FIRST_60} --method {','.join(SOFT)}",
+    "soft2": f"{FIRST_60} --method {','.join(SOFT)} --candidates gt+2",
+    "twins": f'{FIRST_60} {THRESHOLDS} --method "{",".join(TWINS)}"',
+    "spread": f"--seeds 2000:2400 --shuffle-classes 0 --method {FOUR},leaveout",
 }
 DATA = {"twins": "cartoon-twins"}                         # the others: cartoon
 # Tables that stand several experiments side by side: {title of the column: experiment}.
@@ -66,9 +68,8 @@ SIDE_BY_SIDE = {
     "softness": {"exact names": "soft0", "two absent": "soft2"},
     "order": {str(s): f"order-{s}" for s in ORDERS},
 }
-# Whose pictures say it all, or whose numbers stand in a table above.
-WITHOUT_TABLE = {"threshold", *(e for table in SIDE_BY_SIDE.values() for e in table.values())} \
-    - {"methods", "absent2", "allnames"}
+# No table of their own: a plot shows them, or a table that stands several side by side.
+WITHOUT_TABLE = {"threshold", "absent5", "soft0", "soft2", *SIDE_BY_SIDE["order"].values()}
 TABLES = [*(e for e in EXPERIMENTS if e not in WITHOUT_TABLE), *SIDE_BY_SIDE]
 PLOTS = {"timestep": "timestep t", "threshold": "threshold"}   # experiment: what its curve is over
 
@@ -93,5 +94,5 @@ def arguments(name):
 
 
 def methods_of(name):
-    """Whose numbers an experiment depends on."""
+    """The methods whose hyperparameters an experiment depends on."""
     return {spec.partition(":")[0] for spec in split(arguments(name).method)}

@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import io
 import json
+import math
 import shutil
 import signal
 import sys
@@ -49,85 +50,102 @@ TUNING = range(5000, 5060)
 
 # ---- measuring ----------------------------------------------------------------------------------
 def write_captions(setup):
-    """The painter's own captions, for the experiment that has some."""
+    """The painter's captions, for the experiment that has captions."""
     a = setup.arguments("captions")
     seeds = (*a.seeds, *a.thresholds)
     save(setup.captions, {str(seed): paint(seed, 128).caption for seed in seeds})
 
 
 def tune(setup):
-    """Every method's numbers -> the weights' numbers file; what was tried -> tuned.json."""
-    file, seeds = setup.runs / "tried.jsonl", TUNING[: setup.scenes]
+    """Chooses every method's hyperparameters: they go into the file beside the weights.
+
+    What was tried goes into tuned.json, for the table of results.md.
+    """
+    file = setup.runs / "tried.jsonl"
+    seeds = TUNING[: setup.scenes]
     found = tune_all(minifaseg.METHODS, setup.weights, seeds, setup.device, setup.jobs,
                      setup.budget, file)
     write(setup.weights.with_suffix(".json"), lambda f: f.write(as_file(found).encode()))
+
     model = minifaseg.load(setup.weights, setup.device, "float32")
-    known = tries.Tries(file, tries.origin(model, seeds)).found
-    told, tried = {}, {method: [] for method in found}
-    for asked, (miou, _) in known.items():
-        method, numbers = json.loads(asked)
-        tried[method].append((numbers, miou))
-    for method, numbers in found.items():
-        mine = tried[method]
-        told[method] = {"tried": len(mine), "choices": tried_values(method, numbers, mine)}
+    tried = {name: [] for name in found}                  # method -> [(hyperparameters, mIoU)]
+    for key, (miou, _) in tries.Tries(file, tries.origin(model, seeds)).found.items():
+        name, hyperparameters = json.loads(key)
+        tried[name].append((hyperparameters, miou))
+    methods = {}
+    for name, chosen in found.items():
+        values = tried_values(name, chosen, tried[name])
+        methods[name] = {"tried": len(tried[name]), "choices": values}
     made = made_from.now(weights=setup.weights)
-    save(setup.runs / TUNED, {"made_from": made, "methods": told})
+    save(setup.runs / TUNED, {"made_from": made, "methods": methods})
 
 
-def tried_values(method, found, tried):
+def tried_values(name, chosen, tried):
     """{choice: [(value as text, best mIoU with it or None, is it the chosen one)]}"""
-
-    def holds(numbers, some):
-        return all(json.dumps(numbers[k]) == json.dumps(v) for k, v in some.items())
-
-    told = {}
-    for name, values in choices(method).items():
-        told[name] = []
-        for some in values:
-            mious = [miou for numbers, miou in tried if holds(numbers, some)]
-            told[name].append((in_words(some), max(mious, default=None), holds(found, some)))
-    return told
+    found = {}
+    for choice, values in choices(name).items():
+        found[choice] = []
+        for value in values:
+            mious = [miou for hyperparameters, miou in tried if holds(hyperparameters, value)]
+            best = max(mious, default=None)
+            found[choice].append((in_words(value), best, holds(chosen, value)))
+    return found
 
 
-def in_words(some):
-    """A value of one choice, short: a number, or what is seen at which t."""
-    if "wordings" in some:
-        asked = some["wordings"]
-        return ", ".join(asked) if len(asked) < 5 else f"{asked[0]}, ... {asked[-1]}: {len(asked)}"
-    if len(some) == 1:
-        return str(next(iter(some.values())))
-    return f"{'noised to' if some['noise'] else 'clean, told'} t = {some['timestep']}"
+def holds(hyperparameters, value):
+    """Are all hyperparameters of this value among these? JSON has lists where Python has tuples."""
+    return all(json.dumps(hyperparameters[k]) == json.dumps(v) for k, v in value.items())
+
+
+def in_words(value):
+    """A value of one choice, short: a number, or the latent that the UNet gets at which t."""
+    if "wordings" in value:
+        wordings = value["wordings"]
+        if len(wordings) < 5:
+            return ", ".join(wordings)
+        return f"{wordings[0]}, ... {wordings[-1]}: {len(wordings)}"
+    if len(value) == 1:
+        return str(next(iter(value.values())))
+    return f"{'noised to' if value['noise'] else 'clean, told'} t = {value['timestep']}"
 
 
 def find_thresholds(names, setup):
-    """The best threshold of every row that is to have its own, into its experiment's folder. Rows
-    that several experiments share are measured once."""
+    """The best threshold of every row that is to have its own, into its experiment's folder.
+
+    Rows that several experiments share are measured once.
+    """
     model = minifaseg.load(setup.weights, setup.device, "float32")
-    groups = {}
+    groups = {}                                           # (captions, scenes) -> [(folder, rows)]
     for name in names:
         a = setup.arguments(name)
         if a.thresholds:
             dataset = open_dataset("cartoon", seeds=a.seeds, side=model.side)
             rows = make_rows(a.method, model, dataset, a.sweep)
             groups.setdefault((a.captions, a.thresholds), []).append((setup.folder(name), rows))
-    for (path, seeds), asked in groups.items():
-        captions = Captions(path)
-        origin = tries.origin(model, seeds, captions)
-        shared = tries.Tries(setup.runs / THRESHOLDS, origin)  # a stopped run goes on from it
-        files = [(tries.Tries(folder / THRESHOLDS, origin), rows) for folder, rows in asked]
-        rows = sorted((row for _, rows in files for row in rows), key=lambda row: row.look)
-        if not all(shared.get(row) for row in rows):
-            dataset, jobs = tuning_scenes(seeds, model)[0], min(setup.jobs, len(seeds))
-            told = (setup.weights, setup.device, seeds, captions)
-            with Workers(jobs, open_scenes, *told) as workers:
-                measure(rows, workers, dataset, shared)
-        for known, rows in files:
-            for row in rows:
-                if known.get(row) is None:
-                    known.add(row, *shared.get(row))
+    for (captions, seeds), folders in groups.items():
+        find_shared_thresholds(folders, model, seeds, Captions(captions), setup)
 
 
-def quietly(a, part=None):
+def find_shared_thresholds(folders, model, seeds, captions, setup):
+    """The same for experiments that tune on the same scenes. folders: [(folder, rows)]."""
+    origin = tries.origin(model, seeds, captions)
+    shared = tries.Tries(setup.runs / THRESHOLDS, origin)  # a stopped run goes on from it
+    rows = [row for _, rows in folders for row in rows]
+    if not all(shared.get(row) for row in rows):
+        dataset, _ = tuning_scenes(seeds, model)
+        arguments = (setup.weights, setup.device, seeds, captions)
+        with Workers(min(setup.jobs, len(seeds)), open_scenes, *arguments) as workers:
+            in_order = sorted(rows, key=lambda row: row.capture_key)
+            measure(in_order, workers, dataset, shared)
+    for folder, rows in folders:
+        known = tries.Tries(folder / THRESHOLDS, origin)
+        for row in rows:
+            if known.get(row) is None:
+                known.add(row, *shared.get(row))
+
+
+def run_silently(a, part=None):
+    """The bench's command without what it prints; raises RuntimeError if a scene fails."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         if run(a, part):
             raise RuntimeError(f"{a.out}: a scene failed")
@@ -136,33 +154,36 @@ def quietly(a, part=None):
 def do_part(name, part, setup):
     """In a process of its own: every n-th picture of an experiment."""
     begun = time.time()
-    quietly(setup.arguments(name), part)
+    run_silently(setup.arguments(name), part)
     with open(setup.folder(name) / SECONDS, "a") as file:
         file.write(f"{digest(setup.made(name))} {time.time() - begun:.2f}\n")
     return name
 
 
 def cost(name, setup):
-    """To do the longest first, roughly: scenes, times looks at each, times names looked for."""
+    """A rough cost, to do the longest first: scenes x captures of each x names looked for."""
     a = setup.arguments(name)
-    looks = a.method.count(":") + 8 * a.method.count("leaveout") + 4 * a.method.count("invseg") + 5
-    return len(a.seeds) * looks * {"gt": 5, "gt+2": 7, "gt+5": 10, "all": 26}[a.candidates]
+    captures = 5 + a.method.count(":") + 8 * a.method.count("leaveout")
+    captures += 4 * a.method.count("invseg")
+    return len(a.seeds) * captures * {"gt": 5, "gt+2": 7, "gt+5": 10, "all": 26}[a.candidates]
 
 
 def measure_all(names, setup):
     """Every experiment, in parts over all processes; its table when its last part is done."""
-    left = {}
+    left = {}                                             # experiment -> parts that are not done
+    waiting = []
     pool = ProcessPoolExecutor(setup.jobs, get_context("spawn"), begin)
     try:
-        waiting = []
         for name in sorted(names, key=lambda name: -cost(name, setup)):
-            left[name] = n = min(setup.jobs, -(-len(setup.arguments(name).seeds) // 4))
-            waiting += [pool.submit(do_part, name, (k, n), setup) for k in range(n)]
+            scenes = len(setup.arguments(name).seeds)
+            parts = min(setup.jobs, math.ceil(scenes / 4))
+            left[name] = parts
+            waiting += [pool.submit(do_part, name, (k, parts), setup) for k in range(parts)]
         for future in as_completed(waiting):
             name = future.result()
             left[name] -= 1
             if not left[name]:
-                quietly(setup.arguments(name))  # finds every picture done
+                run_silently(setup.arguments(name))       # finds every picture done
                 save(setup.folder(name) / MADE, setup.made(name))
                 print(f"{name}: {setup.seconds(name):.0f} s of one process", flush=True)
     finally:
@@ -193,6 +214,7 @@ def options():
 
 
 def set_up(a):
+    """Where to measure; with --dry-run a folder that gets copies of what is written anew."""
     if not a.dry_run:
         return Setup(Path(RUNS), HERE, made_from.WEIGHTS, a.device, a.jobs, budget=a.budget)
     folder = a.dry_run
@@ -211,6 +233,7 @@ def device_name(device):
 
 
 def measure_missing(asked, setup, begun):
+    """Measures the experiments whose tables are not of what there is now."""
     missing = [name for name in asked if not setup.finished(name)]
     if not missing:
         return
@@ -224,7 +247,8 @@ def measure_missing(asked, setup, begun):
 
 def main():
     a = options()
-    setup, begun = set_up(a), time.time()
+    setup = set_up(a)
+    begun = time.time()
     asked = dict.fromkeys(e for name in a.names or EXPERIMENTS for e in needed(name))
     if a.all and not a.write:
         tune(setup)
@@ -232,8 +256,8 @@ def main():
     if not a.write:
         write_captions(setup)
         measure_missing(asked, setup, begun)
-    done = setup.record if a.write else setup.finished
-    ready = [name for name in EXPERIMENTS if done(name)]
+    is_ready = setup.record if a.write else setup.finished
+    ready = [name for name in EXPERIMENTS if is_ready(name)]
     write_page(ready, setup, a.bench)
     print(f"in all {time.time() - begun:.0f} s; {len(ready)} of {len(EXPERIMENTS)} experiments "
           f"are in {setup.page}")

@@ -22,7 +22,7 @@ def report_of(name, setup):
 
 
 def fill(text, name, new):
-    """The page with `new` between <!-- name --> and <!-- /name -->."""
+    """The text with `new` between <!-- name --> and <!-- /name -->."""
     block = rf"<!-- {name} -->.*?<!-- /{name} -->"
     return re.sub(block, lambda _: f"<!-- {name} -->\n{new}\n<!-- /{name} -->", text, flags=re.S)
 
@@ -38,42 +38,58 @@ def bench(setup):
 def write_page(names, setup, with_bench):
     """Every table and plot for which these experiments are enough, and what they were made from."""
     measured = {name: report_of(name, setup) for name in names}
-    new = {}
-    for name in TABLES:
-        if all(e in measured for e in needed(name)):
-            new[name] = table(name, measured, setup.arguments("methods").seeds)
     made = {f"results.md: {name}": setup.record(name) for name in names}
-    if (setup.runs / TUNED).exists():
-        tuned = json.loads((setup.runs / TUNED).read_text())
-        new["numbers"], made["results.md: numbers"] = numbers_table(tuned), tuned["made_from"]
-    if (setup.runs / LAST).exists():
-        last = json.loads((setup.runs / LAST).read_text())
-        new["time"] = time_table({name: setup.seconds(name) for name in names}, last)
-    if with_bench:
-        new["bench"] = bench(setup)
-    for name, number in PLOTS.items():
-        if name in measured:
-            curves(measured[name], number, setup.figures / f"results-{name}.png")
-            made[f"results-{name}.png"] = setup.record(name)
+    plotted = [name for name in PLOTS if name in measured]
+    for name in plotted:
+        curves(measured[name], PLOTS[name], setup.figures / f"results-{name}.png")
+        made[f"results-{name}.png"] = setup.record(name)
     if "methods" in measured:
         gallery(setup.figures / "results-methods.png", setup.weights)
         made["results-methods.png"] = made_from.now(weights=setup.weights)
-    text = setup.page.read_text(encoding="utf-8")
-    changed = set()
-    for name, lines in new.items():
-        before, text = text, fill(text, name, lines)
-        if text != before:
-            changed.add(name)
-    write(setup.page, lambda file: file.write(text.encode()))
+
+    tables = tables_of(measured, setup)
+    if (setup.runs / TUNED).exists():
+        tuned = json.loads((setup.runs / TUNED).read_text())
+        tables["numbers"] = numbers_table(tuned)
+        made["results.md: numbers"] = tuned["made_from"]
+    if with_bench:
+        tables["bench"] = bench(setup)
+    changed = fill_page(setup.page, tables)
+
     for thing, record in made.items():
         made[thing] = {part: record[part] for part in made_from.PARTS}
     made_from.note(made, setup.figures)
-    tell_what_to_read(text, changed | {*(name for name in PLOTS if name in measured)})
+    print_what_to_read(setup.page, changed.union(plotted))
 
 
-def tell_what_to_read(text, changed):
+def tables_of(measured, setup):
+    """{marker: Markdown} of every table for which these experiments are enough."""
+    tables = {}
+    for name in TABLES:
+        if all(e in measured for e in needed(name)):
+            tables[name] = table(name, measured, setup.arguments("methods").seeds)
+    if (setup.runs / LAST).exists():
+        last = json.loads((setup.runs / LAST).read_text())
+        tables["time"] = time_table({name: setup.seconds(name) for name in measured}, last)
+    return tables
+
+
+def fill_page(page, tables):
+    """Writes the tables into the page; returns the markers of those that changed."""
+    text = page.read_text(encoding="utf-8")
+    changed = set()
+    for name, lines in tables.items():
+        filled = fill(text, name, lines)
+        if filled != text:
+            changed.add(name)
+        text = filled
+    write(page, lambda file: file.write(text.encode()))
+    return changed
+
+
+def print_what_to_read(page, changed):
     """Before every paragraph that says what figures show stands <!-- reads table table ... -->."""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
         about = re.fullmatch(r"<!-- reads (.*) -->", line)
         if about and {*about[1].split()} & changed:
             print(f"read again, line {number + 1}: it is about {about[1]}")

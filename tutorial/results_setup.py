@@ -16,10 +16,14 @@ MADE, SECONDS = "made_from.json", "seconds.txt"  # in an experiment's folder
 
 @dataclass(frozen=True)
 class Setup:
-    """Where everything is, and how it is run. scenes: of each experiment (None: all)."""
+    """Where everything is, and how it is run.
+
+    tutorial: the folder of results.md; scenes: how many of each experiment (None: all); budget: of
+    the search for a method's hyperparameters.
+    """
 
     runs: Path
-    tutorial: Path  # the folder of results.md
+    tutorial: Path
     weights: Path
     device: str
     jobs: int
@@ -27,12 +31,15 @@ class Setup:
     budget: int = BUDGET
 
     def arguments(self, name):
-        """Those of an experiment's command, with results kept in its own folder."""
+        """Those of an experiment's command, with results kept in the experiment's folder."""
         a = arguments(name)
         a.weights, a.device, a.dtype = str(self.weights), self.device, "float32"
-        a.out, a.seeds = str(self.folder(name)), a.seeds[: self.scenes]
-        a.thresholds = a.thresholds and a.thresholds[: self.scenes]
-        a.captions = a.captions and str(self.captions)
+        a.out = str(self.folder(name))
+        a.seeds = a.seeds[: self.scenes]
+        if a.thresholds:
+            a.thresholds = a.thresholds[: self.scenes]
+        if a.captions:
+            a.captions = str(self.captions)
         return a
 
     def folder(self, name):
@@ -56,8 +63,10 @@ class Setup:
         return made_from.of_experiment(name, self.weights) | {"here": here}
 
     def record(self, name):
-        """What its table was made from; None where there is none. Written last, so that the table
-        is whole."""
+        """What its table was made from; None where there is none.
+
+        It is written last, so that the table is whole.
+        """
         path = self.folder(name) / MADE
         return json.loads(path.read_text()) if path.exists() else None
 
@@ -66,9 +75,10 @@ class Setup:
 
     def seconds(self, name):
         """What an experiment took, all processes together, those of stopped runs too."""
-        path, mine = self.folder(name) / SECONDS, digest(self.record(name))
+        path = self.folder(name) / SECONDS
+        made = digest(self.record(name))
         lines = path.read_text().splitlines() if path.exists() else ()
-        return sum(float(line.split()[1]) for line in lines if line.startswith(mine))
+        return sum(float(line.split()[1]) for line in lines if line.startswith(made))
 
 
 def save(path, content):

@@ -4,6 +4,7 @@ from experiments import SIDE_BY_SIDE, YARDSTICK, command, needed
 
 from minifaseg.evaluate.ceiling import ceiling
 from minifaseg.evaluate.datasets import open_dataset
+from minifaseg.evaluate.markdown import table_lines
 from minifaseg.evaluate.table import against, with_interval
 
 HEAD = ["row", "mIoU [95 %]", "against the first", "things", "pixel accuracy", "threshold"]
@@ -18,20 +19,19 @@ def signed(x):
     return "-" if x is None else f"{x:+.3f}"
 
 
-def lines_of(head, rows):
-    """A Markdown table."""
-    return [f"| {' | '.join(map(str, cells))} |" for cells in (head, ["---"] * len(head), *rows)]
-
-
 def cells_of(name, m):
-    """One row: mIoU with its interval, its distance to the first row, and the rest of HEAD."""
+    """One row: mIoU with its interval, its distance to the first row, and the rest of HEAD.
+
+    m: what was measured of the row, or a part of it.
+    """
     threshold = f"{m['numbers']['threshold']:.2f}" if "numbers" in m else ""
     return [name, with_interval(m["miou"], m.get("ci"), points), against(m, signed),
             points(m["things"]), points(m.get("pixel_accuracy")), threshold]
 
 
 def main_table(report):
-    return lines_of(HEAD, [cells_of(f"`{name}`", m) for name, m in report["methods"].items()])
+    rows = [cells_of(f"`{name}`", m) for name, m in report["methods"].items()]
+    return table_lines(HEAD, rows)
 
 
 def yardsticks(seeds):
@@ -39,39 +39,38 @@ def yardsticks(seeds):
     dataset = open_dataset("cartoon", seeds=seeds, side=128)
     rows = [cells_of(f"*{name}*", m) for name, m in YARDSTICK.items()]
     rows += [cells_of(f"*perfect maps of {n} x {n} cells*", ceiling(dataset, n)) for n in CELLS]
-    return lines_of(HEAD, rows)[2:]
+    return table_lines(HEAD, rows)[2:]
 
 
 def side_by_side(table, measured):
-    """mIoU of each row in several experiments, with its intervals."""
+    """mIoU with its interval, of each row that several experiments have in common."""
     reports = {title: measured[name] for title, name in SIDE_BY_SIDE[table].items()}
     head = ["row", *(f"{title} ({report['pictures']} scenes)" for title, report in reports.items())]
-    rows, common = [], set.intersection(*(set(report["methods"]) for report in reports.values()))
-    for name in next(iter(reports.values()))["methods"]:
-        if name not in common:
-            continue
-        found = [report["methods"][name] for report in reports.values()]
-        shown = [with_interval(m["miou"], m.get("ci"), points) for m in found]
-        rows.append([f"`{name}`", *shown])
-    return lines_of(head, rows)
+    methods = [report["methods"] for report in reports.values()]
+    rows = []
+    for name in methods[0]:
+        if all(name in of_one for of_one in methods):
+            found = [of_one[name] for of_one in methods]
+            shown = [with_interval(m["miou"], m.get("ci"), points) for m in found]
+            rows.append([f"`{name}`", *shown])
+    return table_lines(head, rows)
 
 
 def orders_table(measured):
-    """mIoU of each row in experiments that differ only by chance, their mean, and the distance from
-    lowest to highest."""
+    """mIoU of each row in experiments that differ only by chance; their mean and range."""
     reports = {title: measured[name] for title, name in SIDE_BY_SIDE["order"].items()}
     rows = []
     for name in next(iter(reports.values()))["methods"]:
         values = np.array([report["methods"][name]["miou"] for report in reports.values()])
-        several = [*values, values.mean(), values.max() - values.min()]
-        rows.append([f"`{name}`", *map(points, several)])
-    return lines_of(["row", *reports, "mean", "spread"], rows)
+        columns = [*values, values.mean(), np.ptp(values)]
+        rows.append([f"`{name}`", *map(points, columns)])
+    return table_lines(["row", *reports, "mean", "spread"], rows)
 
 
 def table(name, measured, seeds):
     """Markdown of a table under the command that measures it. seeds: of the scenes for ceilings."""
     names = needed(name)
-    more = f"   # and so on: {', '.join(names)}" if len(names) > 1 else ""
+    others = f"   # and so on: {', '.join(names)}" if len(names) > 1 else ""
     if name == "order":
         lines = orders_table(measured)
     elif name in SIDE_BY_SIDE:
@@ -80,32 +79,33 @@ def table(name, measured, seeds):
         lines = main_table(measured[name])
     if name == "methods":
         lines += yardsticks(seeds)
-    return under(f"python -m minifaseg.evaluate {command(names[0])}{more}", lines)
+    return under(f"python -m minifaseg.evaluate {command(names[0])}{others}", lines)
 
 
-def under(said, lines):
-    return "\n".join(["```sh", said, "```", "", *lines])
+def under(shell_command, lines):
+    return "\n".join(["```sh", shell_command, "```", "", *lines])
 
 
 def numbers_table(tuned):
     """What the search found, and every value that it tried. tuned: see results.tune."""
     rows = []
-    for method, told in tuned["methods"].items():
-        first = f"`{method}` ({told['tried']} tried)"
-        for choice, values in told["choices"].items():
+    for name, method in tuned["methods"].items():
+        title = f"`{name}` ({method['tried']} tried)"
+        for choice, values in method["choices"].items():
             shown = []
             for text, miou, chosen in values:
                 shown.append(f"{f'**{text}**' if chosen else text}: {points(miou)}")
-            rows.append([first, choice, "; ".join(shown)])
-            first = ""
+            rows.append([title, choice, "; ".join(shown)])
+            title = ""
     head = ["method", "number", "values, and the best mIoU found with each"]
-    return under("python -m minifaseg.evaluate.tune", lines_of(head, rows))
+    return under("python -m minifaseg.evaluate.tune", table_lines(head, rows))
 
 
 def time_table(seconds, last):
     """Seconds of every experiment, all processes together. last: of the last run of results.py."""
     rows = [[f"`{name}`", f"{s:.0f}"] for name, s in seconds.items()]
     rows.append(["in all", f"{sum(seconds.values()):.0f}"])
-    told = (f"The last run of the command measured {last['measured']} of {last['of']} experiments "
+    lines = table_lines(["experiment", "seconds, all processes together"], rows)
+    text = (f"The last run of the command measured {last['measured']} of {last['of']} experiments "
             f"in {last['wall']:.0f} s, by {last['jobs']} processes on {last['device']}.")
-    return "\n".join([told, "", *lines_of(["experiment", "seconds, all processes together"], rows)])
+    return "\n".join([text, "", *lines])

@@ -1,62 +1,67 @@
 """What was measured on the tuning scenes, kept in a file, so that a stopped search goes on."""
 import json
 import os
-from dataclasses import asdict, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import OutputError
+from ..model import Model
 from ..origin import code_digest, digest, weights_digest
-from .run import parsed
+from .candidates import Captions
+from .results_folder import parsed
+from .rows import Row
 
 
-def origin(model, seeds, captions=None):
-    """What a try depends on beside its own numbers: code, weights, scenes and their captions, but
-    not the numbers that the weights' file recommends, which are what a search finds."""
-    told = [captions.origin(str(seed)) for seed in seeds] if captions else None
-    return digest(code_digest(), weights_digest(replace(model, notes={})), str(seeds), told)
+def origin(model: Model, seeds: Iterable[int], captions: Captions | None = None) -> str:
+    """A digest of what a try depends on beside its own hyperparameters.
 
-
-def key(row):
-    """Of equal value for rows that differ in nothing but the threshold."""
-    return json.dumps([row.method, numbers_of(row)], sort_keys=True)
-
-
-def numbers_of(row):
-    return {k: v for k, v in asdict(row.how).items() if k not in ("threshold", "certain")}
+    That is the code, the weights, the scenes and their captions. The hyperparameters that the
+    weights' file recommends are not in it: they are what a search finds.
+    """
+    texts = [captions.origin(str(seed)) for seed in seeds] if captions else None
+    return digest(code_digest(), weights_digest(replace(model, notes={})), str(seeds), texts)
 
 
 class Tries:
-    """The best threshold of numbers, and what it gives. A file holds one JSON object a line; lines
-    of another origin are left alone and not used. Without a path nothing is kept on disk."""
+    """The best mIoU of hyperparameters, and the threshold that gives it.
 
-    def __init__(self, path=None, origin=None):
-        self.path, self.origin, self.found = path and Path(path), origin, {}
+    A file holds one JSON object a line. Lines of another origin are left alone and not used.
+    Without a path nothing is kept on disk.
+    """
+
+    def __init__(self, path: str | Path | None = None, origin: str | None = None) -> None:
+        self.path = Path(path) if path else None
+        self.origin = origin
+        self.found: dict[str, tuple[float, float]] = {}     # Row.score_key -> (mIoU, threshold)
         if self.path and self.path.exists():
             for line in map(parsed, self.path.read_bytes().splitlines()):
                 if line and line.get("origin") == origin:
-                    known = json.dumps([line["method"], line["numbers"]], sort_keys=True)
-                    self.found[known] = (line["miou"], line["threshold"])
+                    key = json.dumps([line["method"], line["numbers"]], sort_keys=True)
+                    self.found[key] = (line["miou"], line["threshold"])
 
-    def get(self, row):
-        """(mIoU, threshold), or None for numbers that nobody tried."""
-        return self.found.get(key(row))
+    def get(self, row: Row) -> tuple[float, float] | None:
+        """(mIoU, threshold), or None for hyperparameters that nobody tried."""
+        return self.found.get(row.score_key)
 
-    def add(self, row, miou, threshold):
-        self.found[key(row)] = (miou, threshold)
+    def add(self, row: Row, miou: float, threshold: float) -> None:
+        """Keeps a result, in the file too. Raises OutputError if it cannot be written."""
+        self.found[row.score_key] = (miou, threshold)
         if self.path:
-            line = {"origin": self.origin, "method": row.method, "numbers": numbers_of(row),
+            line = {"origin": self.origin, "method": row.name, "numbers": row.hyperparameters,
                     "miou": miou, "threshold": threshold}
-            self.write(json.dumps(line))
+            append(self.path, json.dumps(line))
 
-    def write(self, line):
-        """In one write, so that processes that share the file do not mix; a line break first ends
-        what a kill may have cut off. Empty lines say nothing."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "ab", buffering=0) as file:
-                file.write(f"\n{line}\n".encode())
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as e:
-            raise OutputError(f"{self.path}: cannot be written ({e.strerror}); give another "
-                              "file") from None
+
+def append(path: Path, line: str) -> None:
+    """Adds a line in one write, so that processes that share the file do not mix.
+
+    A line break comes first: it ends what a kill may have cut off. Empty lines mean nothing.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab", buffering=0) as file:
+            file.write(f"\n{line}\n".encode())
+            os.fsync(file.fileno())
+    except OSError as e:
+        raise OutputError(f"{path}: cannot be written ({e.strerror}); give another file") from None

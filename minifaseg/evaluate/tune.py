@@ -1,18 +1,21 @@
-"""Chooses a method's numbers for a model: the same search, with the same budget, for every method.
+"""Chooses a method's hyperparameters for a model: the same search and budget for every method.
 
     python -m minifaseg.evaluate.tune --method faseg,iseg --seeds 5000:5060
 
-Number by number (choices.py) it tries every value, each at its own best threshold, and keeps the
-best; then once more, until a whole round changes nothing or the budget is spent. The scenes are
-cartoon scenes that no table uses. Prints the chosen numbers of each method as JSON, as they stand
-in a model's numbers file (cartoon.json beside cartoon.safetensors). With --tried a stopped search
-goes on where it was.
+Hyperparameter by hyperparameter (choices.py) it tries every value, each at its own best threshold,
+and keeps the best; then once more, until a whole round changes nothing or the budget is spent. The
+scenes are cartoon scenes that no table uses. Prints what was chosen for each method as JSON, as it
+stands in a model's hyperparameter file (cartoon.json beside cartoon.safetensors). With --tried a
+stopped search goes on where it was.
 """
 import argparse
 import json
 import sys
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,80 +23,103 @@ import minifaseg
 
 from ..errors import InputError
 from ..labelling import pixel_scores
+from ..model import Model
 from ..writing import write
 from . import tries
-from .candidates import Candidates
+from .candidates import Candidates, Captions
 from .choices import choices, start
-from .datasets import IGNORE, open_dataset
+from .datasets import IGNORE, Dataset, open_dataset
 from .metrics import summary
-from .rows import Row, positive, span, split
+from .rows import THRESHOLD_FIELDS, Row, positive, span, split
 from .tries import Tries
 from .workers import Workers, cores
 
 BUDGET = 60                                               # candidates: every value about twice
+SEEDS = range(5000, 5060)
 THRESHOLDS = np.arange(0.1, 0.91, 0.05).round(2)
 
-
-def thresholds(row):
-    """Those that are tried for a row's numbers: from 0.1 to 0.9; of margins from -0.8 to 0.8."""
-    return 2 * THRESHOLDS - 1 if getattr(row.how, "MARGINS", False) else THRESHOLDS
+Result = tuple[float, float]                              # (mIoU, the threshold that gives it)
+AllCaptured = dict[tuple, list[tuple[np.ndarray, Any]]]   # capture_key -> [(truth, captured)]
 
 
-def matrices(row, dataset, model, candidates, seen, captions=None):
-    """(T, n, n + 1) confusion matrices of a row's numbers, one for each of `thresholds`.
+# ---- all thresholds at once ---------------------------------------------------------------------
+def thresholds(row: Row) -> np.ndarray:
+    """(T,) thresholds to try: from 0.1 to 0.9; for scores that are margins, from -0.8 to 0.8."""
+    return 2 * THRESHOLDS - 1 if getattr(row.method, "MARGINS", False) else THRESHOLDS
 
-    seen: {look: [(scene's truth, captured)]}, filled as needed.
+
+def matrices(row: Row, dataset: Dataset, model: Model, candidates: Candidates,
+             all_captured: AllCaptured, captions: Captions | None = None) -> np.ndarray:
+    """(T, n, n + 1) confusion matrices of a row, one for each of `thresholds`.
+
+    all_captured: what was captured of the scenes so far; filled as needed.
     """
-    if row.look not in seen:
-        seen[row.look] = []
-        for id in dataset.ids:
-            image, truth = dataset.read(id)
-            classes = candidates(id, image, truth)
-            caption = captions and captions.told(row.how, id, image, classes)
-            seen[row.look].append((truth, row.how.capture(model, image, classes, caption)))
+    if row.capture_key not in all_captured:
+        all_captured[row.capture_key] = capture(row, dataset, model, candidates, captions)
     n = len(dataset.classes) + 1
     grid = thresholds(row)
     totals = np.zeros((len(grid), n, n + 1), np.int64)
-    for truth, captured in seen[row.look]:
-        own = np.array([0, *(dataset.classes.index(c) + 1 for c in captured.classes)])
-        best, k = (a.cpu().numpy() for a in pixel_scores(row.how, captured, row.how.scores(captured)).max(0))
-        totals += confusions(truth, own[k + 1], best, grid, n)
+    for truth, captured in all_captured[row.capture_key]:
+        scores = pixel_scores(row.method, captured, row.method.scores(captured))        # (K, H, W)
+        best, k = scores.max(0)                                                         # (H, W)
+        labels = dataset.labels_of(captured.classes)[k.cpu().numpy() + 1]
+        totals += confusions(truth, labels, best.cpu().numpy(), grid, n)
     return totals
 
 
-def confusions(truth, labels, scores, grid, n):
-    """(T, n, n + 1) counts of a picture for T rising thresholds at once: `labels` (H, W) where
-    `scores` (H, W) reach the threshold, else background."""
+def capture(row: Row, dataset: Dataset, model: Model, candidates: Candidates,
+            captions: Captions | None) -> list[tuple[np.ndarray, Any]]:
+    """[(truth, captured attention)] of every scene."""
+    found = []
+    for id in dataset.ids:
+        image, truth = dataset.read(id)
+        classes = candidates(id, image, truth)
+        caption = captions and captions.for_method(row.method, id, image, classes)
+        found.append((truth, row.method.capture(model, image, classes, caption)))
+    return found
+
+
+def confusions(truth: np.ndarray, labels: np.ndarray, scores: np.ndarray, grid: np.ndarray,
+               n: int) -> np.ndarray:
+    """(T, n, n + 1) counts of a picture for T rising thresholds at once.
+
+    A pixel has its label of `labels` (H, W) where `scores` (H, W) reach the threshold, else 0, the
+    background.
+    """
+    T = len(grid)
     passed = np.searchsorted(grid.astype(np.float32), scores.astype(np.float32), side="right")
-    kept, T = truth != IGNORE, len(grid)
-    where = (truth[kept].astype(np.int64) * n + labels[kept]) * (T + 1) + passed[kept]
-    together = np.bincount(where, minlength=n * n * (T + 1)).reshape(n, n, T + 1)
-    below = np.moveaxis(together.cumsum(2)[..., :T], 2, 0)                      # (T, n, n)
+    kept = truth != IGNORE
+    pairs = truth[kept].astype(np.int64) * n + labels[kept]
+    counts = np.bincount(pairs * (T + 1) + passed[kept], minlength=n * n * (T + 1))
+    counts = counts.reshape(n, n, T + 1)                        # (truth, label, thresholds passed)
+    below = np.moveaxis(counts.cumsum(2)[..., :T], 2, 0)        # (T, n, n): below each threshold
     found = np.zeros((T, n, n + 1), np.int64)
-    found[..., :n] = together.sum(2) - below
+    found[..., :n] = counts.sum(2) - below
     found[..., 0] += below.sum(2)
     return found
 
 
-def at_every_threshold(row, dataset, *rest):
-    """[(summary, threshold)] of a row's numbers; arguments as for `matrices`."""
-    totals = matrices(row, dataset, *rest)
+def at_every_threshold(row: Row, dataset: Dataset, *arguments) -> list[tuple[dict, float]]:
+    """[(summary, threshold)] of a row; arguments as for `matrices`."""
+    totals = matrices(row, dataset, *arguments)
     return [(summary(m, dataset), float(t)) for m, t in zip(totals, thresholds(row))]
 
 
-def best_of(totals, row, dataset):
-    """(mIoU, threshold) of the best threshold."""
-    found = [summary(m, dataset)["miou"] for m in totals]
-    return max(zip(found, (round(float(t), 2) for t in thresholds(row))))
+def best_of(totals: np.ndarray, row: Row, dataset: Dataset) -> Result:
+    """(mIoU, threshold) of the best threshold; of equal ones the highest. totals: (T, n, n + 1)."""
+    mious = [summary(m, dataset)["miou"] for m in totals]
+    return max(zip(mious, thresholds(row).round(2).tolist()))
 
 
-def at_threshold(how, threshold):
-    """The same numbers with this threshold, and no pixel "uncertain": a table has no place for those."""
-    return replace(how, threshold=threshold, **({"certain": threshold} if hasattr(how, "certain") else {}))
+def at_threshold(method: Any, threshold: float) -> Any:
+    """The same method with this threshold, and no pixel "uncertain": tables have no such pixels."""
+    fields = [name for name in THRESHOLD_FIELDS if hasattr(method, name)]
+    return replace(method, **dict.fromkeys(fields, threshold))
 
 
-def tuning_scenes(seeds, model):
-    """(dataset, candidates) of cartoon scenes, their own classes in an order by chance."""
+# ---- the scenes, shared among processes ---------------------------------------------------------
+def tuning_scenes(seeds: Iterable[int], model: Model) -> tuple[Dataset, Candidates]:
+    """Cartoon scenes; the classes of each are looked for, in an order by chance."""
     dataset = open_dataset("cartoon", seeds=seeds, side=model.side)
     return dataset, Candidates("gt", dataset, shuffle=0)
 
@@ -101,114 +127,162 @@ def tuning_scenes(seeds, model):
 class Scenes:
     """Every `jobs`-th of the tuning scenes, and what was captured of them."""
 
-    def __init__(self, model, seeds, captions=None, rank=0, jobs=1):
-        self.model, self.captions, self.seen = model, captions, {}
+    def __init__(self, model: Model, seeds: Iterable[int], captions: Captions | None = None,
+                 rank: int = 0, jobs: int = 1) -> None:
+        self.model, self.captions = model, captions
+        self.captured: AllCaptured = {}
         self.dataset, self.candidates = tuning_scenes(seeds, model)
         self.mine = replace(self.dataset, ids=self.dataset.ids[rank::jobs])
 
-    def matrices(self, row, keep=()):
-        """Of these scenes. Captures are large: of the row's method only its own look and those of
-        `keep` stay."""
-        for look in [*self.seen]:
-            if look[0] == row.method and look != row.look and look not in keep:
-                del self.seen[look]
-        return matrices(row, self.mine, self.model, self.candidates, self.seen, self.captions)
+    def matrices(self, row: Row, keep: Collection[tuple] = ()) -> np.ndarray:
+        """(T, n, n + 1) confusion matrices of these scenes.
 
-    def forget(self, method):
-        self.seen = {look: captured for look, captured in self.seen.items() if look[0] != method}
+        Captures are large: of the row's method only those of the row and of `keep` (capture keys)
+        stay in memory.
+        """
+        for key in list(self.captured):
+            if key[0] == row.name and key != row.capture_key and key not in keep:
+                del self.captured[key]
+        return matrices(row, self.mine, self.model, self.candidates, self.captured, self.captions)
+
+    def forget(self, name: str) -> None:
+        """Drops what was captured for a method."""
+        self.captured = {key: c for key, c in self.captured.items() if key[0] != name}
 
 
-def open_scenes(weights, device, seeds, captions, rank, jobs):
+def open_scenes(weights: str | Path, device: str, seeds: Iterable[int], captions: Captions | None,
+                rank: int, jobs: int) -> Scenes:
     """The scenes of one process, with a model of its own."""
     model = minifaseg.load(weights, device, "float32")
     return Scenes(model, seeds, captions, rank, jobs)
 
 
-def measure(rows, workers, dataset, known, keep=()):
-    """[(mIoU, threshold)] of every row's numbers on the scenes that the workers share. What is in
-    `known` (a Tries) is not measured; what is measured is added to it."""
-    new = {tries.key(row): row for row in rows if known.get(row) is None}
+def measure(rows: Sequence[Row], workers: Workers, dataset: Dataset, known: Tries,
+            keep: Collection[tuple] = ()) -> list[Result]:
+    """(mIoU, threshold) of every row on the scenes that the workers share.
+
+    What is in `known` is not measured; what is measured is added to it.
+    """
+    new = {row.score_key: row for row in rows if known.get(row) is None}
     waiting = [(row, workers.submit("matrices", row, keep)) for row in new.values()]
     for row, parts in waiting:
-        known.add(row, *best_of(sum(part.result() for part in parts), row, dataset))
-    return [known.get(row) for row in rows]
+        totals = sum(part.result() for part in parts)
+        known.add(row, *best_of(totals, row, dataset))
+    return [known.found[row.score_key] for row in rows]
 
 
-def with_best_thresholds(rows, model, seeds, captions=None, file=None):
-    """The rows, each with its own best threshold on these scenes. Rows that look alike share what
-    was captured; what was found is kept in `file`."""
-    known = Tries(file, file and tries.origin(model, seeds, captions))
+def with_best_thresholds(rows: Sequence[Row], model: Model, seeds: Sequence[int],
+                         captions: Captions | None = None,
+                         file: str | Path | None = None) -> list[Row]:
+    """The rows, each with its own best threshold on these scenes.
+
+    Rows with equal capture keys share what was captured; what was found is kept in `file`.
+    """
+    known = Tries(file, tries.origin(model, seeds, captions) if file else None)
     workers = Workers(1, Scenes, model, seeds, captions)
-    in_order = sorted(rows, key=lambda row: row.look)
+    in_order = sorted(rows, key=lambda row: row.capture_key)
     measure(in_order, workers, workers.here.dataset, known)
-    return [replace(row, how=at_threshold(row.how, known.get(row)[1])) for row in rows]
+    return [replace(row, method=at_threshold(row.method, known.found[row.score_key][1]))
+            for row in rows]
 
 
-def make(method, numbers):
-    return Row(method, method, minifaseg.make_method(method, **numbers))
+# ---- the search ---------------------------------------------------------------------------------
+def make(name: str, hyperparameters: dict[str, Any]) -> Row:
+    """The row of a method with these hyperparameters."""
+    return Row(name, name, minifaseg.make_method(name, **hyperparameters))
 
 
-def tune(method, workers, dataset, known, budget=BUDGET):
-    """The numbers found, as a dict of the method's fields, threshold included."""
-    best, tried, busy = start(method), {}, []            # busy: what had to be measured
+class Search:
+    """The search for one method's hyperparameters.
 
-    def try_all(candidates):
-        keys = [tries.key(make(method, numbers)) for numbers in candidates]
-        new = dict(pair for pair in zip(keys, candidates) if pair[0] not in tried)
-        rows = [make(method, numbers) for numbers in new.values()][:budget - len(tried)]
-        keep = (make(method, best).look,)
-        busy.extend(row for row in rows if known.get(row) is None)
-        tried.update(zip(new, measure(rows, workers, dataset, known, keep)))
-        return [tried.get(k, (-1.0, 0.0)) for k in keys]
+    best: the best so far; value: what it reaches; tried: every candidate's result, by score key.
+    """
 
-    value, = try_all([best])
-    changed = True
-    while changed and len(tried) < budget:
-        changed = False
-        for name, values in choices(method).items():
-            found = try_all([best | some for some in values])
-            i = max(range(len(values)), key=lambda i: found[i])
-            if found[i][0] > value[0]:
-                best, value, changed = best | values[i], found[i], True
-            print(f"{method} {name} = {shown(best, values[0])}: mIoU {value[0]:.4f} at threshold "
-                  f"{value[1]:.2f} ({len(tried)} of {budget} tried)", file=sys.stderr, flush=True)
-    for done in workers.submit("forget", method) if busy else ():
-        done.result()
-    found = asdict(at_threshold(make(method, best).how, value[1]))
-    return {k: v for k, v in found.items() if k in best or k in ("threshold", "certain")}
+    def __init__(self, name: str, workers: Workers, dataset: Dataset, known: Tries,
+                 budget: int = BUDGET) -> None:
+        self.name, self.workers, self.dataset = name, workers, dataset
+        self.known, self.budget = known, budget
+        self.tried: dict[str, Result] = {}
+        self.any_measured = False
+        self.best = start(name)
+        self.value = self.results([self.best])[0]
+
+    def run(self) -> dict[str, Any]:
+        """The hyperparameters found, threshold included, as a dict of the method's fields."""
+        improved = True
+        while improved and len(self.tried) < self.budget:
+            before = self.value
+            for choice, values in choices(self.name).items():
+                self.choose(choice, values)
+            improved = self.value[0] > before[0]
+        if self.any_measured:
+            for done in self.workers.submit("forget", self.name):
+                done.result()
+        found = asdict(at_threshold(make(self.name, self.best).method, self.value[1]))
+        return {k: v for k, v in found.items() if k in self.best or k in THRESHOLD_FIELDS}
+
+    def choose(self, choice: str, values: list[dict[str, Any]]) -> None:
+        """Takes the best value of one choice, if it is better than what there is."""
+        found = self.results([self.best | value for value in values])
+        highest = max(found)
+        if highest[0] > self.value[0]:
+            self.best |= values[found.index(highest)]
+            self.value = highest
+        miou, threshold = self.value
+        print(f"{self.name} {choice} = {shown(self.best, values[0])}: mIoU {miou:.4f} at threshold "
+              f"{threshold:.2f} ({len(self.tried)} of {self.budget} tried)",
+              file=sys.stderr, flush=True)
+
+    def results(self, candidates: list[dict[str, Any]]) -> list[Result]:
+        """(mIoU, threshold) of every candidate; (-1, 0) for those that the budget leaves out."""
+        rows = [make(self.name, candidate) for candidate in candidates]
+        untried = {row.score_key: row for row in rows if row.score_key not in self.tried}
+        new = list(untried.values())[:self.budget - len(self.tried)]
+        self.any_measured |= any(self.known.get(row) is None for row in new)
+        keep = (make(self.name, self.best).capture_key,)
+        found = measure(new, self.workers, self.dataset, self.known, keep)
+        self.tried.update(zip(untried, found))
+        return [self.tried.get(row.score_key, (-1.0, 0.0)) for row in rows]
 
 
-def shown(numbers, names):
-    """The value of one choice, for reading."""
+def shown(hyperparameters: dict[str, Any], names: Collection[str]) -> str:
+    """The value of one choice, as text."""
     if len(names) == 1:
-        return str(numbers[next(iter(names))])
-    return ", ".join(f"{name} {numbers[name]}" for name in names)
+        return str(hyperparameters[next(iter(names))])
+    return ", ".join(f"{name} {hyperparameters[name]}" for name in names)
 
 
-def tune_all(methods, weights, seeds, device="auto", jobs=1, budget=BUDGET, file=None):
-    """{method: its numbers}. Several methods are searched at once where processes are many, since
-    each waits for its last scene after every number."""
+def tune_all(names: Sequence[str], weights: str | Path, seeds: Sequence[int], device: str = "auto",
+             jobs: int = 1, budget: int = BUDGET,
+             file: str | Path | None = None) -> dict[str, dict[str, Any]]:
+    """{method's name: its hyperparameters}.
+
+    Where processes are many, several methods are searched at once, since each waits for its last
+    scene after every try.
+    """
     model = minifaseg.load(weights, device, "float32")
     dataset, _ = tuning_scenes(seeds, model)
-    known = Tries(file, file and tries.origin(model, seeds))
+    known = Tries(file, tries.origin(model, seeds) if file else None)
     jobs = min(jobs, len(dataset.ids))
-    with ThreadPoolExecutor(max(1, jobs // 4)) as some:
+    with ThreadPoolExecutor(max(1, jobs // 4)) as threads:
         with Workers(jobs, open_scenes, weights, device, seeds, None) as workers:
-            def search(method):
-                return tune(method, workers, dataset, known, budget)
-            return dict(zip(methods, some.map(search, methods)))
+            def search(name: str) -> dict[str, Any]:
+                return Search(name, workers, dataset, known, budget).run()
+            return dict(zip(names, threads.map(search, names)))
 
 
-def as_file(found):
-    """The text of a numbers file: one method a line."""
-    lines = ",\n".join(f' "{method}": {json.dumps(numbers)}' for method, numbers in found.items())
-    return f"{{\n{lines}\n}}\n"
+def as_file(found: dict[str, dict[str, Any]]) -> str:
+    """The text of a hyperparameter file: one method a line."""
+    lines = [f' "{name}": {json.dumps(chosen)}' for name, chosen in found.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def main():
+# ---- the command --------------------------------------------------------------------------------
+def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--method", default=",".join(minifaseg.METHODS))
-    p.add_argument("--seeds", type=span, default=range(5000, 5060), metavar="FIRST:LAST", help="cartoon scenes (default 5000:5060)")
+    p.add_argument("--seeds", type=span, default=SEEDS, metavar="FIRST:LAST",
+                   help="cartoon scenes (default 5000:5060)")
     p.add_argument("--weights", default="cartoon")
     p.add_argument("--device", default="auto")
     p.add_argument("--jobs", type=positive, default=cores(), metavar="N",
@@ -217,7 +291,11 @@ def main():
     p.add_argument("--tried", metavar="FILE", help="keep every candidate there, one JSON object a "
                    "line; the same command again goes on where it was")
     p.add_argument("--budget", type=positive, default=BUDGET)
-    a = p.parse_args()
+    return p
+
+
+def main() -> None:
+    a = parser().parse_args()
     try:
         found = as_file(tune_all(split(a.method), a.weights, a.seeds, a.device, a.jobs, a.budget,
                                  a.tried))
