@@ -5,6 +5,7 @@
 from pathlib import Path
 from statistics import mean
 
+from minifaseg.evaluate.markdown import table_lines
 from minifaseg.evaluate.published import figures, kind, miou
 from minifaseg.writing import write
 
@@ -148,7 +149,7 @@ def group(table: str, classes: str, threshold: str) -> str:
     rows = rows_of(table, classes, threshold)
     data_sets = list(dict.fromkeys(row["data"] for row in rows))
     rows.sort(key=lambda row: data_sets.index(row["data"]))
-    lines = table_lines(TITLES, [[row[column] for column in COLUMNS] for row in rows])
+    lines = markdown(TITLES, [[row[column] for column in COLUMNS] for row in rows])
     return f"### {heading(classes, threshold)}\n\n{GROUPS[table, classes, threshold]}\n\n{lines}\n"
 
 
@@ -166,9 +167,8 @@ def protocol(row: dict[str, str]) -> tuple[str, str, str]:
     return row["table"], kind(row["classes"]), kind(row["threshold"])
 
 
-def table_lines(titles: list[str], rows: list[list[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+def markdown(titles: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(table_lines(titles, rows))
 
 
 def figure(method: str, data: str) -> dict[str, str]:
@@ -193,13 +193,13 @@ def worked_example() -> str:
 iSeg reports {own['value']} on VOC in its own paper.
 In Seg4Diff's table the same method stands with {other['value']}. Neither is wrong:
 
-{table_lines(["on VOC", "in iSeg's paper", "in Seg4Diff's table"], differences)}
+{markdown(["on VOC", "in iSeg's paper", "in Seg4Diff's table"], differences)}
 
 In the second protocol nobody has to find out which classes are there, and no pixel can be
 mistaken for background or the other way round. The weights differ, too. How much of the difference
 is due to which of these cannot be told from the two figures. On all three data sets:
 
-{table_lines(["data set", "iSeg's paper", "data set", "Seg4Diff's table", "difference"], rows)}
+{markdown(["data set", "iSeg's paper", "data set", "Seg4Diff's table", "difference"], rows)}
 
 So Seg4Diff's {figure('Seg4Diff with SD 3', 'voc20')['value']} may be set against {other['value']},
 from the same table. Set against {own['value']}, most of the difference could be the protocol's.
@@ -232,7 +232,7 @@ Here are all training-free methods of the tables below that have all three figur
 that were given the true classes. They do *not* share a protocol, so this is no ranking; it only
 shows that FA-Seg cannot be called the best by these figures.
 
-{table_lines(["method", "VOC, Context, COCO-Object", "mean"], rows)}
+{markdown(["method", "VOC, Context, COCO-Object", "mean"], rows)}
 """
 
 

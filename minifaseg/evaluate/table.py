@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import BinaryIO
 
+from .markdown import table_lines
 from .published import PAGE, classes_of, miou, of_same_protocol, threshold_of
 
 COLUMNS = {"miou": "mIoU", "miou_absent_zero": "mIoU, absent = 0", "things": "things",
@@ -95,13 +96,6 @@ def class_table(methods: dict[str, dict]) -> list[str]:
     for c in next(iter(methods.values()))["per_class"]:
         rows.append([c, *(percent(m["per_class"][c]) for m in methods.values())])
     return table_lines(["class", *methods], rows)
-
-
-def table_lines(titles: list[str], rows: list[list[str]]) -> list[str]:
-    """A Markdown table."""
-    lines = [f"| {' | '.join(cells)} |" for cells in [titles, *rows]]
-    lines.insert(1, "|---" * len(titles) + "|")
-    return lines
 
 
 def pictures(report: dict) -> str:
