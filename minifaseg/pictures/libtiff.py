@@ -13,14 +13,14 @@ from PIL import Image
 
 
 class PerThread(threading.local):
-    failed = False
+    error = False
 
 
 per_thread = PerThread()
 
 
 def note_error(module, text):
-    per_thread.failed = True
+    per_thread.error = True
 
 
 # void handler(const char *module, const char *format, va_list values)
@@ -35,9 +35,9 @@ def set_handler() -> None:
         ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(HANDLER)
 
 
-def failed() -> bool:
-    """Did an error message come in this thread since the last call?"""
+def had_error() -> bool:
+    """Did libtiff report an error in this thread since the last call?"""
     set_handler()
-    failed = per_thread.failed
-    per_thread.failed = False
-    return failed
+    error = per_thread.error
+    per_thread.error = False
+    return error

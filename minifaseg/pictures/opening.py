@@ -36,7 +36,7 @@ def decode(source) -> Image.Image:
         data = source if isinstance(source, bytes) else read(source)
         if not data:
             raise InputError("0 bytes, no picture; copy or download it again")
-        libtiff.failed()                                 # forgets earlier pictures
+        libtiff.had_error()                              # forgets earlier pictures
         try:
             with Image.open(io.BytesIO(data), formats=readable()) as image:
                 # A phone's MPO holds one photo and extras.
@@ -50,7 +50,7 @@ def decode(source) -> Image.Image:
     if several:                                          # not counted: a file may hold millions
         warnings.warn(f"{name}: several frames or pages, only the first is used",
                       stacklevel=3)
-    if libtiff.failed():                                 # a fax's decoder goes on at the next line
+    if libtiff.had_error():                              # a fax's decoder goes on at the next line
         warnings.warn(f"{name}: damaged, parts of the picture may be wrong; "
                       "copy or download it again", stacklevel=3)
     return picture
