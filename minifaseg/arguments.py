@@ -12,54 +12,61 @@ from .pictures.formats import HEAD, OTHER_SUFFIXES, SUFFIXES, format_of
 RESULTS = ("_mask.png", "_overlay.png", "_scores.npz")   # what an earlier run wrote
 
 
-def sort_out(arguments, nameless=False) -> tuple[list[str], tuple[str, ...]]:
+def sort_out(arguments: list[str], unsupervised: bool = False) -> tuple[list[str], tuple[str, ...]]:
     """Arguments -> pictures (each once, in order) and class names.
 
-    The first argument is a picture, the later ones as `pictures` finds. With `nameless` there may
-    be no class names. UsageError if the arguments make no sense.
+    The first argument is a picture, the later ones as `pictures` finds. An unsupervised method
+    needs no class names. UsageError if the arguments make no sense.
     """
-    images, names, only_pictures = {}, [], True
-    for argument in arguments:
+    first = pictures(arguments[0])
+    images = first or arguments[:1]
+    names = []
+    for argument in arguments[1:]:
         found = pictures(argument)
-        only_pictures &= found is not None
-        if found is None and images:
+        if found is None:
             names += argument.split(",")
         else:
-            images |= {same(image): image for image in found or [argument]}
-    for name in names:
-        if is_path(name.lstrip()):
-            raise UsageError(f"{name.strip()} ends like a file, but stands among class names; "
-                             "pictures are arguments of their own")
-    if not names and nameless and only_pictures:
-        return list(images.values()), ()
-    if not names:
-        raise UsageError("no class names; put them after the pictures: "
-                         "python -m minifaseg image.jpg cat dog grass")
+            images += found
+    images = list({real_path(image): image for image in images}.values())
+    if not names and unsupervised and first:
+        return images, ()
+
+    refuse_bad_names(names)
     try:
-        return list(images.values()), minifaseg.clean_classes(names)
+        return images, minifaseg.clean_classes(names)
     except InputError as e:
         raise UsageError(str(e)) from e
 
 
-def same(path):
+def refuse_bad_names(names):
+    for name in names:
+        if is_path(name.lstrip()):
+            raise UsageError(f"{name.strip()} ends like a file, but stands among class names; "
+                             "pictures are arguments of their own")
+    if not names:
+        raise UsageError("no class names; put them after the pictures: "
+                         "python -m minifaseg image.jpg cat dog grass")
+
+
+def real_path(path: str | os.PathLike) -> str:
     """Equal for two names of one file."""
-    return os.path.normcase(os.path.realpath(path)) if path != "-" else path
+    return os.path.normcase(os.path.realpath(path))
 
 
-def pictures(argument: str) -> list[str] | None:
+def pictures(argument):
     """The pictures that an argument names, or None for a class name."""
     if argument == "-" or os.path.isfile(argument):      # pathlib raises on very long names
         return [argument]
     if os.path.isdir(argument):
-        return take(argument, folder_entries(argument))
+        return only_pictures(argument, folder_entries(argument))
     if glob.has_magic(argument):
         found = glob.glob(argument, recursive=True)
-        return take(argument, found) if found or is_path(argument) else None
+        return only_pictures(argument, found) if found or is_path(argument) else None
     return [argument] if os.path.lexists(argument) or is_path(argument) else None
 
 
-def is_path(argument: str) -> bool:
-    """Whether it reads like a path, also if nothing is there: a mistyped picture is no class.
+def is_path(argument):
+    """Does it read like a path, also if nothing is there? A mistyped picture is no class.
 
     Whatever ends in a blank is a class: "x.jpg ".
     """
@@ -73,7 +80,7 @@ def is_path(argument: str) -> bool:
     return argument.lower().endswith(SUFFIXES + OTHER_SUFFIXES)
 
 
-def folder_entries(folder: str) -> list[str]:
+def folder_entries(folder):
     try:
         return [os.path.join(folder, name) for name in os.listdir(folder)]
     except OSError as e:
@@ -81,41 +88,48 @@ def folder_entries(folder: str) -> list[str]:
         raise UsageError(f"{folder}: cannot be read ({why}); check the permissions") from e
 
 
-def take(place: str, paths: list[str]) -> list[str]:
-    """Those of the paths, in a folder or of a pattern, that are pictures, sorted.
+def only_pictures(place, paths):
+    """The pictures among the paths in a folder or of a pattern, sorted.
 
-    The others are counted in one warning.
+    The others are counted in one warning. UsageError if there is no picture.
     """
-    taken, left = [], Counter()
+    taken = []
+    others = Counter()
     for path in sorted(paths):
-        what = other_than_picture(path)
-        if what is None:
+        kind = other_than_picture(path)
+        if kind is None:
             taken.append(path)
         else:
-            left[what] += 1
-    shown_kinds = left.most_common(10)
-    counts = ", ".join(f"{what} ({n})" for what, n in shown_kinds)
-    if len(left) > len(shown_kinds):
-        counts += f", others ({left.total() - sum(n for _, n in shown_kinds)})"
+            others[kind] += 1
     if not taken:
-        raise UsageError(nothing_in(place, counts))
-    if left:
+        raise UsageError(no_picture(place, counts(others)))
+    if others:
         warnings.warn(f"{shown(place)}: {len(taken)} taken as pictures, "
-                      f"{left.total()} passed over: {shown(counts)}", stacklevel=2)
+                      f"{others.total()} passed over: {shown(counts(others))}", stacklevel=2)
     return taken
 
 
-def nothing_in(place, counts):
+def counts(kinds):
+    """".txt (3), folder (1)", at most ten kinds by name."""
+    most = kinds.most_common(10)
+    texts = [f"{kind} ({n})" for kind, n in most]
+    rest = kinds.total() - sum(n for _, n in most)
+    if rest:
+        texts.append(f"others ({rest})")
+    return ", ".join(texts)
+
+
+def no_picture(place, counted):
     if os.path.isdir(place):
-        return (f"{place}: a folder without pictures ({counts or 'empty'}); "
+        return (f"{place}: a folder without pictures ({counted or 'empty'}); "
                 f'if you mean the class, write it with a blank: "{place} "')
-    return f"{place}: no picture matches ({counts or 'nothing does'}); check the pattern"
+    return f"{place}: no picture matches ({counted or 'nothing does'}); check the pattern"
 
 
-def other_than_picture(path: str) -> str | None:
+def other_than_picture(path):
     """What a path in a folder is, if it is no picture to take.
 
-    The end of its name tells, and its first bytes where that does not.
+    The end of its name decides, and its first bytes where that is not enough.
     """
     name = os.path.basename(path)
     if os.path.isdir(path):
@@ -134,7 +148,7 @@ def other_than_picture(path: str) -> str | None:
     return suffix or "without suffix"
 
 
-def first_bytes(path: str) -> bytes:
+def first_bytes(path):
     try:
         with open(path, "rb") as file:
             return file.read(HEAD)

@@ -1,14 +1,16 @@
-"""What a result was made from, as a digest: used again is only what was made from the same.
+"""What a result was made from, as a digest. A result is used again only if its digest is the same.
 
     origins = Origins(model, classes, options)         # what the run depends on
-    origins.look("x.jpg")                              # before the picture is decoded
+    origins.record("x.jpg")                            # before the picture is decoded
     write_sealed("x_mask.png", mask, origins.of("x.jpg"), file_digest("x_overlay.png"))
     is_sealed("x_mask.png", origins.of("x.jpg"), file_digest("x_overlay.png"))         # later
 
 Contents are hashed whole. A name, a size and a time do not tell a file from another one that was
 given its time, and a sample of the tensors would miss a word that was taught to one row of the
-embedding. BLAKE2 takes about a second for a gigabyte. Names of files and the place of a result do
-not count, and nothing that changes only the last digits: the batch size, the number of threads.
+embedding. BLAKE2 takes about a second for a gigabyte.
+
+File names and the place of a result do not count. Neither does what changes only the last digits:
+the batch size and the number of threads.
 """
 import hashlib
 import io
@@ -16,52 +18,50 @@ import json
 import math
 import os
 import stat
-import struct
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 
+from .writing import write
+
 LIBRARIES = ("torch", "transformers", "numpy", "pillow")
-END = b"\0\0\0\0IEND\xae\x42\x60\x82"                     # the last 12 bytes of every PNG file
-KEYWORD = b"minifaseg\0"
-UNUSED = ("decoder.", "post_quant_conv.")                 # of the VAE: read only to paint
 
+# Tensors of our VAE that are read only to paint. No other network has such names.
+UNUSED = ("decoder.", "post_quant_conv.")
 
-def new_hash():
-    return hashlib.blake2b(digest_size=16)
+new_hash = partial(hashlib.blake2b, digest_size=16)
 
 
 def digest(*parts) -> str:
-    """32 letters that stand for plain values: texts, numbers, None, lists and dicts of them."""
-    found = new_hash()
-    found.update(json.dumps(parts, sort_keys=True, default=str).encode())
-    return found.hexdigest()
+    """32 hexadecimal digits of plain values: texts, numbers, None, lists and dicts of them."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return new_hash(text.encode()).hexdigest()
 
 
-def file_digest(path, largest=math.inf) -> str | None:
-    """Of a file's content; None for what is not there, has more bytes than `largest`, or cannot be
-    read twice, such as a pipe."""
-    found, chunk = new_hash(), bytearray(1 << 20)
-    try:
-        about = os.stat(path)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > largest:
+def file_digest(path, largest: float = math.inf) -> str | None:
+    """The digest of a file's content.
+
+    None for a file that is not there, has more bytes than `largest`, or cannot be read twice, such
+    as a pipe.
+    """
+    content_hash = new_hash()
+    with suppress(OSError, ValueError):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
             return None
         with open(path, "rb", buffering=0) as file:
-            while size := file.readinto(chunk):
-                found.update(memoryview(chunk)[:size])
-    except (OSError, ValueError):
-        return None
-    return found.hexdigest()
+            while chunk := file.read(1 << 20):
+                content_hash.update(chunk)
+        return content_hash.hexdigest()
+    return None
 
 
 @cache
 def code_digest() -> str:
-    """Of this package as it is now, edited or not, and of the versions of the libraries that
-    compute."""
+    """The digest of this package as it is now, edited or not, and of its libraries' versions."""
     from . import __version__
     files = sorted(Path(__file__).parent.rglob("*.py"))
     libraries = [version(name) for name in LIBRARIES]
@@ -69,94 +69,100 @@ def code_digest() -> str:
 
 
 def weights_digest(model) -> str:
-    """Of a minifaseg Model: every tensor in use, in the number type in use, and all that its files
-    say beside them."""
-    configs = [asdict(net.config) for net in (model.unet, model.vae, model.text)]
+    """The digest of a minifaseg Model.
+
+    It covers every tensor in use, in the number type in use, and all that the model's files say
+    beside the tensors.
+    """
+    networks = (model.unet, model.vae, model.text)
+    configs = [asdict(network.config) for network in networks]
     words = sorted(model.text.words or ())
-    found = new_hash()
-    found.update(digest(model.device.type, configs, model.notes, words).encode())
-    found.update(tokenizer_digest(model.text.tokenizer).encode())
-    for net in (model.unet, model.vae, model.text):
-        add_tensors(found, net, UNUSED if net is model.vae else ())
-    return found.hexdigest()
+    description = digest(model.device.type, configs, model.notes, words)
+    return networks_digest(description, model.text.tokenizer, networks)
 
 
 def transformers_digest(model, processor) -> str:
-    """Of a model and its processor as transformers loads them (CLIP, BLIP)."""
-    found, config = new_hash(), model.config.to_dict()
+    """The digest of a model and its processor as transformers loads them (CLIP, BLIP)."""
+    config = model.config.to_dict()
     config.pop("_name_or_path", None)
-    found.update(digest(model.device.type, config, processor.image_processor.to_dict()).encode())
-    found.update(tokenizer_digest(processor.tokenizer).encode())
-    add_tensors(found, model)
-    return found.hexdigest()
+    description = digest(model.device.type, config, processor.image_processor.to_dict())
+    return networks_digest(description, processor.tokenizer, [model])
 
 
-def add_tensors(found, net, unused=()):
+def networks_digest(description, tokenizer, networks):
     import torch
-    for name, tensor in net.state_dict().items():
-        if not name.startswith(unused):
-            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            found.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
+    everything = new_hash(description.encode())
+    everything.update(tokenizer_digest(tokenizer).encode())
+    for network in networks:
+        for name, tensor in network.state_dict().items():
+            if not name.startswith(UNUSED):
+                everything.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                everything.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return everything.hexdigest()
 
 
-def tokenizer_digest(tokenizer) -> str:
+def tokenizer_digest(tokenizer):
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:                                   # transformers 4's, in plain Python
         return digest(tokenizer.get_vocab(), list(getattr(tokenizer, "bpe_ranks", ())))
-    told = json.loads(backend.to_str())
+    description = json.loads(backend.to_str())
     for changes_with_every_call in ("padding", "truncation"):
-        told.pop(changes_with_every_call, None)
-    return digest(told)
+        description.pop(changes_with_every_call, None)
+    return digest(description)
 
 
 class Origins:
-    """The origin of every picture of a run: a digest of its content and of everything that the run
-    depends on."""
+    """The origin of each picture of a run: a digest of its content and of all that the run uses."""
 
-    def __init__(self, model, *parts):
+    def __init__(self, model, *parts) -> None:
         """parts: plain values, such as class names and options."""
-        self.parts, self.contents, self.run = parts, {}, None
+        self.parts = parts
+        self.contents: dict[str, str | None] = {}
         # Not a daemon: one that still works in torch when the process ends would abort it.
         self.weights = ThreadPoolExecutor(1).submit(weights_digest, model)
 
-    def look(self, path) -> None:
-        """Notes a picture's content. To be called before it is decoded: should it change in
-        between, its origin will not fit."""
+    def record(self, path: str) -> None:
+        """Records the digest of a picture's content.
+
+        To be called before the picture is decoded: if the file changes in between, its origin will
+        not fit the result.
+        """
         from .pictures.opening import MAX_BYTES
         self.contents[path] = None if path == "-" else file_digest(path, MAX_BYTES)
 
-    def of(self, path) -> str | None:
-        """The origin of a picture that was looked at; None if its content cannot be read again."""
+    def of(self, path: str) -> str | None:
+        """The origin of a recorded picture. None if its content cannot be read again."""
         content = self.contents.get(path)
         return content and self.made_of(content)
 
     def made_of(self, *content) -> str:
-        if self.run is None:
-            self.run = digest(code_digest(), self.weights.result(), *self.parts)
+        """The origin of a result made from this content with what the run uses."""
         return digest(self.run, *content)
+
+    @cached_property
+    def run(self) -> str:
+        return digest(code_digest(), self.weights.result(), *self.parts)
 
 
 # PNG files that carry their origin. The seal, a text chunk, stands at the end and covers every byte
-# before it, so a mask that was edited, shrunk or cut off fits no longer, whichever of its chunks a
-# tool has kept.
+# before it. So it does not fit a mask that was edited, shrunk or cut off, whichever chunks a tool
+# has kept.
 
-def seal(body, parts) -> bytes:
+def seal(body, parts):
     """The end of a PNG file whose other bytes are `body`."""
-    found = new_hash()
-    found.update(body)
-    data = b"tEXt" + KEYWORD + digest(found.hexdigest(), *parts).encode()
-    return struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data)) + END
-
-
-SEAL_LENGTH = len(seal(b"", ()))
+    from PIL.PngImagePlugin import putchunk
+    text = digest(new_hash(body).hexdigest(), *parts)
+    end = io.BytesIO()
+    putchunk(end, b"tEXt", b"minifaseg\0", text.encode())
+    putchunk(end, b"IEND")
+    return end.getvalue()
 
 
 def write_sealed(path, image, *parts) -> None:
     """`images.write_png`, sealed with what the picture was made from."""
-    from .writing import write
     png = io.BytesIO()
     image.save(png, "PNG")
-    body = png.getvalue().removesuffix(END)
+    body = png.getvalue()[:-12]                           # without its own IEND chunk
     write(path, lambda file: file.write(body + seal(body, parts)))
 
 
@@ -165,5 +171,6 @@ def is_sealed(path, *parts) -> bool:
     with suppress(OSError):
         if os.path.isfile(path):
             content = Path(path).read_bytes()
-            return content.endswith(seal(content[:-SEAL_LENGTH], parts))
+            length = len(seal(b"", parts))
+            return content.endswith(seal(content[:-length], parts))
     return False

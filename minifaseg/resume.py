@@ -1,50 +1,51 @@
-"""What `--resume` leaves as it is: files that are all there, whole, and made from what would be
-used today.
+"""Which pictures `--resume` leaves as they are.
 
-A mask is written last and sealed (origin.py) with its origin and with the files beside it, so that
-files of two runs are not taken for one result: not after a kill between two of them, and not when
-one of them was replaced.
+Their files are all there, whole, and made from what would be used today. A mask is written last
+and sealed (origin.py) with its origin and with the files beside it. So files of two runs are not
+taken for one result: not after a kill between two of them, and not when one of them was replaced.
 """
 import os
 
-from .origin import file_digest, is_sealed
+from .messages import print_above_bar
+from .origin import Origins, file_digest, is_sealed
 
-# Where a result goes, how it is told and how fast it comes. The weights and the device count by
-# what is loaded (origin.weights_digest).
-NO_PART = ("things", "output", "force", "resume", "json", "debug", "weights", "device", "dtype",
-           "batch", "max_pixels")
-
-
-def options(args) -> dict:
-    """The options of a command line that change what is written: all but those known not to, so
-    that a new one counts."""
-    return {name: value for name, value in vars(args).items() if name not in NO_PART}
+# Where a result goes, what is printed about it and how fast it comes. The weights and the device
+# count by what is loaded (origin.weights_digest).
+IRRELEVANT = ("things output force resume json debug weights device dtype batch max_pixels"
+              ).split()
 
 
-def made_from(job, origin) -> list:
-    """What the mask of a job is sealed with: its origin, and the files beside it as they are
-    now."""
+def relevant_options(args) -> dict:
+    """The options of a command line that change what is written.
+
+    These are all but those known not to, so that a new option counts.
+    """
+    return {name: value for name, value in vars(args).items() if name not in IRRELEVANT}
+
+
+def sealed_parts(job, origin: str | None) -> list:
+    """What the mask of a job is sealed with: its origin, and the files beside it as they are."""
     return [origin, *(path and file_digest(path) for path in (job.overlay, job.scores))]
 
 
-def finished(job, origins) -> bool:
+def is_finished(job, origins):
     if not all(os.path.isfile(path) for path in job.files()):
         return False
-    origins.look(job.image)
+    origins.record(job.image)
     origin = origins.of(job.image)
-    return origin is not None and is_sealed(job.mask, *made_from(job, origin))
+    return origin is not None and is_sealed(job.mask, *sealed_parts(job, origin))
 
 
-def unfinished(jobs, origins):
-    """(the jobs that are left to do, lines that say so)."""
-    left = [job for job in jobs if not finished(job, origins)]
-    stale = sum(any(os.path.lexists(path) for path in job.files()) for job in left)
-    lines = []
-    if len(left) < len(jobs):
-        lines.append(f"{len(jobs) - len(left)} of {len(jobs)} pictures were done before, with the "
-                     "same content, classes, weights and options: reused")
+def unfinished(jobs: list, origins: Origins) -> list:
+    """The jobs that are left to do. Prints how many there are and why."""
+    left = [job for job in jobs if not is_finished(job, origins)]
+    reused = len(jobs) - len(left)
+    stale = sum(bool(job.existing_files()) for job in left)
+    if reused:
+        print_above_bar(f"minifaseg: {reused} of {len(jobs)} pictures were done before, with the "
+                        "same content, classes, weights and options: reused")
     if stale:
-        lines.append(f"{stale} of {len(jobs)} pictures have files that were left unfinished or "
-                     "made from something else (content, classes, weights, options or code): "
-                     "made anew")
-    return left, lines
+        print_above_bar(f"minifaseg: {stale} of {len(jobs)} pictures have files that were left "
+                        "unfinished or made from something else (content, classes, weights, "
+                        "options or code): made anew")
+    return left

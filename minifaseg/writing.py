@@ -1,50 +1,47 @@
-"""Files written whole or not at all, by several processes at once, and no leftovers of killed ones.
+"""Writes files whole or not at all, also when several processes write at once.
 
-A file is written under a temporary name of its own and then renamed. As long as its writer lives,
-the temporary file is locked; the system ends the lock with the process, however that ends. So a
-free lock marks a leftover.
+A file is written under a temporary name of its own and then renamed. The temporary file is locked
+while its writer lives. The system ends the lock with the process, however that ends. So a free lock
+marks a leftover of a killed process, which is removed.
 """
 import functools
 import os
-import re
 import secrets
 import stat
 import time
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from .errors import OutputError
 
 try:
     import fcntl
-except ImportError:                                      # Windows
-    fcntl = None
+except ImportError:
+    fcntl = None  # type: ignore[assignment]             # Windows: None stands for the module
 
-TEMPORARY = re.compile(r"\.minifaseg-[0-9a-f]{16}\.tmp")
+TEMPORARY = f".minifaseg-{'[0-9a-f]' * 16}.tmp"          # pattern of the names
 DAY = 24 * 3600
 
 
-def write(path, save) -> None:
-    """save(file) fills a temporary file beside `path`, which then takes its name. Makes folders.
+def write(path: str | Path, save: Callable) -> None:
+    """Lets save(file) fill a temporary file beside `path`, which then takes its name.
 
-    Nobody meets half a file. Of several processes that write one path, each succeeds, and the last
-    one's file stays. Raises OutputError.
+    Makes folders. Nobody meets half a file. If several processes write one path, each succeeds and
+    the file of the last one stays. Raises OutputError.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if special(path):
-            with open(path, "wb") as file:
-                save(file)
-            return
-        with replacing(path) as temporary, open(temporary, "wb") as file:
+        target = nullcontext(path) if is_special(path) else replacing(path)
+        with target as place, open(place, "wb") as file:
             save(file)
     except OSError as e:
         raise OutputError(f"{path}: cannot be written ({e.strerror or e}); "
                           "choose another place with -o, or make room") from e
 
 
-def special(path: Path) -> bool:
+def is_special(path):
     """Is there something that must not be replaced, such as a pipe or /dev/null?"""
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)
@@ -53,8 +50,8 @@ def special(path: Path) -> bool:
 
 
 @contextmanager
-def replacing(path: Path):
-    """The path of an empty temporary file; it becomes `path` if the block ends without an error."""
+def replacing(path: Path) -> Iterator[Path]:
+    """The path of an empty temporary file, which becomes `path` if the block ends without error."""
     remove_leftovers(path.parent.resolve())
     temporary, file = new_temporary(path.parent)
     try:
@@ -66,7 +63,7 @@ def replacing(path: Path):
         file.close()
 
 
-def new_temporary(folder: Path):
+def new_temporary(folder):
     """(path, open file) of a new temporary file, locked.
 
     On Windows the file is closed: an open one cannot be renamed there.
@@ -83,7 +80,7 @@ def new_temporary(folder: Path):
 
 
 def lock(file, wait=True):
-    """True: this file object has the lock until it closes. False: another. None: no locks here."""
+    """True: this file is locked until it closes. False: another holds it. None: no locks here."""
     if fcntl is None:
         return None
     try:
@@ -96,20 +93,19 @@ def lock(file, wait=True):
 
 
 @functools.cache
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder):
     """Removes what killed processes left in a folder.
 
-    Once per process, because looking through a large folder takes time.
+    Once for each process, because looking through a large folder takes time.
     """
     with suppress(OSError):
-        for name in os.listdir(folder):
-            if TEMPORARY.fullmatch(name):
-                with suppress(OSError):  # gone meanwhile, or another user's
-                    remove_if_left(folder / name)
+        for temporary in folder.glob(TEMPORARY):
+            with suppress(OSError):                      # gone meanwhile, or another user's
+                remove_if_left(temporary)
 
 
-def remove_if_left(temporary: Path) -> None:
-    """Removes a temporary file whose writer has ended; without locks, one that is a day old."""
+def remove_if_left(temporary):
+    """Removes a temporary file whose writer has ended. Without locks: one that is a day old."""
     with open(temporary, "r+b") as file:
         free = lock(file, wait=False)
         if free:

@@ -1,1 +1,1 @@
-"""Files of pictures: which ones are some, and upright RGB made of them."""
+"""Picture files: which files are pictures, and how they become upright RGB."""

@@ -1,11 +1,10 @@
-"""Which files are pictures: by the end of the name, by the first bytes where that does not tell.
+"""Which files are pictures: by the end of the name, else by the first bytes.
 
-Pillow opens more kinds than these, but not all by decoding alone: EPS starts Ghostscript, IPTC
-opens whatever lies inside it (an EPS, too), FITS unpacks gzip before any size is known. So a new
-kind has to be let in here, not kept out.
+Pillow opens more formats than these, but not all by decoding alone: EPS starts Ghostscript, IPTC
+opens whatever lies inside it (also an EPS), FITS unpacks gzip before any size is known. So a new
+format has to be let in here, not kept out.
 """
 import re
-import struct
 
 # What cameras, phones, browsers and scanners save, under Pillow's names.
 FORMATS = {
@@ -20,47 +19,51 @@ FORMATS = {
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
     "ICO": (".ico",),
 }
-SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+SUFFIXES = sum(FORMATS.values(), ())
 
-# Files of other kinds. A camera's raw file begins like a TIFF and holds a thumbnail first.
+# Other files. A camera's raw file begins like a TIFF and holds a thumbnail first.
 OTHER_SUFFIXES = tuple(
     ".heic .heif .hif .jxl .svg .svgz .psd .xcf .eps .ps .ai .pdf .tga .dds .exr .hdr .pcx .dcm "
     ".fits .pfm .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .pef .srw .raw .mp4 .m4v .mov .avi .mkv "
     ".webm .txt .md .csv .json .xml .html .htm .py .npy .npz .zip .gz .tar .safetensors".split())
 
-HEAD = 256                                               # bytes that are enough for the two below
+HEAD = 256                                # first bytes of a file, enough for format_of
 
-
-BMP_HEADERS = [struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124)]
+STARTS = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "TIFF": (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"),
+    "JPEG2000": (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
+}
+# Sizes of a BMP's header: 12, 16, 40, 52, 56, 64, 108 or 124 bytes.
+BMP_HEADERS = (b"\x0c\0\0\0", b"\x10\0\0\0", b"\x28\0\0\0", b"\x34\0\0\0",
+               b"\x38\0\0\0", b"\x40\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0")
 
 
 def format_of(head: bytes) -> str | None:
     """The first bytes of a file -> its name in FORMATS, whether or not this Pillow reads it."""
-    for name, starts in (("JPEG", b"\xff\xd8\xff"),
-                         ("PNG", b"\x89PNG\r\n\x1a\n"),
-                         ("GIF", (b"GIF87a", b"GIF89a")),
-                         ("TIFF", (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+")),
-                         ("JPEG2000", (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"))):
+    for name, starts in STARTS.items():
         if head.startswith(starts):
             return name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if {b"avif", b"avis"} & set(brands(head)):
         return "AVIF"
-    if head[:2] == b"BM" and head[14:18] in BMP_HEADERS:    # "BM" begins many a text
+    if head[:2] == b"BM" and head[14:18] in BMP_HEADERS:    # many a text begins with "BM"
         return "BMP"
     if re.match(rb"P[1-6]\s+[#\d]", head):
         return "PPM"
-    if head[:4] == b"\0\0\1\0" and any(head[4:6]):       # that many icons
+    if head[:4] == b"\0\0\1\0" and any(head[4:6]):       # how many icons
         return "ICO"
     return None
 
 
-def brands(head: bytes) -> list[bytes]:
-    """What a file of the MPEG-4 family (AVIF, HEIC, films) says that it is."""
+def brands(head):
+    """The brands that a file of the MPEG-4 family (AVIF, HEIC, films) claims."""
     if head[4:8] != b"ftyp":
         return []
-    end = min(len(head), struct.unpack(">I", head[:4])[0])
+    end = min(len(head), int.from_bytes(head[:4], "big"))
     return [head[8:12]] + [head[i:i + 4] for i in range(16, end - 3, 4)]
 
 
@@ -89,7 +92,7 @@ OTHER_STARTS = {
 
 
 def other_kind(head: bytes) -> str | None:
-    """What a file that is none of FORMATS is, as far as its first bytes tell: "an SVG drawing"."""
+    """What a file outside FORMATS is, as far as its first bytes tell: "an SVG drawing"."""
     for start, what in OTHER_STARTS.items():
         if head.startswith(start):
             return what

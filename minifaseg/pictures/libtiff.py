@@ -1,7 +1,8 @@
-"""libtiff's error messages: counted, not printed.
+"""Notes libtiff's error messages instead of printing them.
 
-It would print up to 196 lines on stderr about one damaged file. Its handler is one pointer for the
-process, so that, unlike file descriptor 2, it can be set while other threads print.
+libtiff would print up to 196 lines on standard error about one damaged file. Its error handler is
+one pointer for the whole process. Unlike file descriptor 2, it can be set while other threads
+print.
 """
 import ctypes
 import functools
@@ -10,27 +11,33 @@ from contextlib import suppress
 
 from PIL import Image
 
-of_thread = threading.local()
+
+class PerThread(threading.local):
+    error = False
 
 
-def count(module, text):
-    of_thread.errors = getattr(of_thread, "errors", 0) + 1
+per_thread = PerThread()
+
+
+def note_error(module, text):
+    per_thread.error = True
 
 
 # void handler(const char *module, const char *format, va_list values)
-# libtiff calls it as long as the process lives.
-HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p)(count)
+# Kept here, because libtiff calls it as long as the process lives.
+HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p)(note_error)
 
 
 @functools.cache
-def set_handler():
-    """Where libtiff hides inside Pillow, as on Windows, it goes on printing."""
+def set_handler() -> None:
+    """Where libtiff is hidden inside Pillow, as on Windows, it goes on printing."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(HANDLER)
 
 
-def errors() -> int:
-    """How many messages came in this thread since the last call."""
+def had_error() -> bool:
+    """Did libtiff report an error in this thread since the last call?"""
     set_handler()
-    n, of_thread.errors = getattr(of_thread, "errors", 0), 0
-    return n
+    error = per_thread.error
+    per_thread.error = False
+    return error

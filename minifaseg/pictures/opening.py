@@ -1,8 +1,9 @@
-"""Opens a picture file: the picture as upright RGB, or one line that says why not."""
+"""Opens a picture file: upright RGB, or an InputError of one line that says why not."""
 import io
 import os
 import stat
 import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Queue
 from threading import Semaphore, Thread
@@ -18,44 +19,44 @@ from .refusals import readable, refusal
 MAX_BYTES = 1 << 30
 
 
-def open_image(source, max_pixels=None) -> Image.Image:
+def open_image(source, max_pixels: int | None = None) -> Image.Image:
     """A path, the bytes of a file or an open binary stream -> upright RGB picture.
 
-    max_pixels replaces Pillow's limit of 179 million. InputError, one line, if it is none.
+    max_pixels replaces Pillow's limit of 179 million. InputError if it is no picture.
     """
     with pixel_limit(max_pixels):
         return decode(source)
 
 
 def decode(source) -> Image.Image:
-    """`open_image` under the limits that are set: threads may share one `pixel_limit`."""
+    """`open_image` without a limit of its own. Several threads may share one `pixel_limit`."""
     piped = isinstance(source, bytes) or hasattr(source, "read")
     name = "standard input" if piped else shown(os.fspath(source))
     with named(name):
         data = source if isinstance(source, bytes) else read(source)
         if not data:
             raise InputError("0 bytes, no picture; copy or download it again")
-        libtiff.errors()                                 # those of an earlier picture
+        libtiff.had_error()                              # forgets earlier pictures
         try:
             with Image.open(io.BytesIO(data), formats=readable()) as image:
-                several = getattr(image, "is_animated", False)
-                several &= image.format != "MPO"         # of a phone: one photo and extras
+                # A phone's MPO holds one photo and extras.
+                several = getattr(image, "is_animated", False) and image.format != "MPO"
                 image.seek(0)
                 picture = to_rgb(image)
         except (InputError, MemoryError, Image.DecompressionBombError):
             raise
         except Exception as e:                           # OSError, SyntaxError, struct.error, ...
             raise InputError(refusal(data, e)) from e
-    if several:                                          # not counted: a file may have millions
+    if several:                                          # not counted: a file may hold millions
         warnings.warn(f"{name}: several frames or pages, only the first is used",
                       stacklevel=3)
-    if libtiff.errors():                                 # a fax's decoder goes on at the next line
+    if libtiff.had_error():                              # a fax's decoder goes on at the next line
         warnings.warn(f"{name}: damaged, parts of the picture may be wrong; "
                       "copy or download it again", stacklevel=3)
     return picture
 
 
-def read(source) -> bytes:
+def read(source):
     """All of a stream, a regular file or a pipe.
 
     Other files may be endless, or do something when opened, so they stay closed.
@@ -64,15 +65,15 @@ def read(source) -> bytes:
         if hasattr(source, "read"):
             return read_all(source)
         kind = os.stat(source).st_mode
-        if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind) or stat.S_ISDIR(kind)):
+        if stat.S_ISDIR(kind):
+            raise InputError("a folder, not a picture; name a picture inside it")
+        if not stat.S_ISREG(kind) and not stat.S_ISFIFO(kind):
             raise InputError("a device or a socket, not a file; name a picture file")
         with open(source, "rb") as file:
             return read_all(file)
     except FileNotFoundError:
         what = "a link to nothing" if os.path.islink(source) else "no such file"
         raise InputError(f"{what}; check the spelling and the folder") from None
-    except IsADirectoryError:
-        raise InputError("a folder, not a picture; name a picture inside it") from None
     except InputError:
         raise
     except (OSError, ValueError) as e:
@@ -80,7 +81,7 @@ def read(source) -> bytes:
         raise InputError(f"cannot be read ({why}); check the path and its permissions") from e
 
 
-def read_all(file) -> bytes:
+def read_all(file):
     """All of a binary stream, if that is not more than MAX_BYTES."""
     data = io.BytesIO()
     while chunk := file.read(1 << 20):
@@ -91,8 +92,8 @@ def read_all(file) -> bytes:
 
 
 @contextmanager
-def named(name):
-    """Whatever goes wrong with a picture becomes an InputError that names it."""
+def named(name: str) -> Iterator[None]:
+    """Turns whatever goes wrong with a picture into an InputError that names it."""
     try:
         yield
     except Image.DecompressionBombError as e:
@@ -109,13 +110,15 @@ def named(name):
 
 
 @contextmanager
-def pixel_limit(max_pixels):
-    """Pillow refuses above 2 * Image.MAX_IMAGE_PIXELS. Its warnings (half that size, odd metadata)
-    help no user: hidden. Both are global in Python, so threads share one such block instead of
-    opening their own."""
+def pixel_limit(max_pixels: int | None) -> Iterator[None]:
+    """Sets the size above which Pillow refuses a picture, 2 * Image.MAX_IMAGE_PIXELS.
+
+    Also hides Pillow's warnings (half that size, odd metadata), which help no user. Both are global
+    in Python, so threads share one such block instead of opening their own.
+    """
     before = Image.MAX_IMAGE_PIXELS
     if max_pixels is not None:
-        Image.MAX_IMAGE_PIXELS = max_pixels / 2
+        Image.MAX_IMAGE_PIXELS = max_pixels / 2  # type: ignore[assignment]  # odd limits, too
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\b")
@@ -124,27 +127,26 @@ def pixel_limit(max_pixels):
         Image.MAX_IMAGE_PIXELS = before
 
 
-def ahead(function, items, count):
-    """(item, function(item), or the exception it raised), in order.
+def ahead(function: Callable, items, count: int) -> Iterator[tuple]:
+    """(item, function(item) or the exception it raised) of every item, in order.
 
-    Up to `count` are worked out in advance, in a thread of their own, so that pictures are decoded
-    while the network works.
+    Up to `count` are computed in advance, in another thread, so that pictures are decoded while the
+    network computes.
     """
-    queue, room = Queue(), Semaphore(count)
+    queue: Queue = Queue()
+    room = Semaphore(count)
 
     def work():
         for item in items:
-            room.acquire()                               # before: one too many may not fit
+            room.acquire()                               # first: one too many may not fit
             try:
                 queue.put((item, function(item)))
             except Exception as e:
                 queue.put((item, e))
         queue.put(None)
 
-    def take():
-        found = queue.get()
-        room.release()
-        return found
     # A daemon: Ctrl-C does not wait for a pipe that never ends.
     Thread(target=work, daemon=True).start()
-    return iter(take, None)
+    while pair := queue.get():
+        room.release()
+        yield pair

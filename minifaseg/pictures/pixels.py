@@ -4,6 +4,13 @@ import logging
 import numpy as np
 from PIL import Image
 from PIL.Image import Transpose
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    COMPRESSION,
+    PHOTOMETRIC_INTERPRETATION,
+    PLANAR_CONFIGURATION,
+    SAMPLEFORMAT,
+)
 
 from ..errors import InputError
 from . import libtiff
@@ -20,12 +27,9 @@ TURNS = {
 
 STRIP = 1 << 22                                          # pixels converted at a time
 
-# Numbers of TIFF tags.
-SUBFILE_TYPE, BITS, COMPRESSION, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 254, 258, 259, 262, 284, 339
-
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Rotated by its EXIF tag, other depths scaled to 8 bits, transparency on white.
+    """Any picture -> RGB: turned by its EXIF tag, scaled to 8 bits, transparency on white.
 
     InputError where nobody knows which value is white: floats, negative and some 32-bit pixels.
     """
@@ -41,18 +45,18 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if picture.mode != "RGB" or picture.has_transparency_data:
         picture = opaque(picture)
     elif picture is image and image.info:
-        picture = image.copy()                           # the caller's keeps what it says of itself
-    picture.info.clear()                                 # EXIF and transparency are done with
+        picture = image.copy()                           # the caller's keeps its info
+    picture.info.clear()                                 # EXIF and transparency are used up
     return picture
 
 
-def opaque(image: Image.Image) -> Image.Image:
-    """RGB of a picture in any mode, on white; strip by strip, so that all copies are small."""
+def opaque(image):
+    """RGB of a picture in any mode, on white. Strip by strip, so that all copies are small."""
     page = Image.new("RGB", image.size)
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        if strip.mode == "La":                           # which Pillow converts to LA alone
+        if strip.mode == "La":                           # Pillow converts it to LA only
             strip = strip.convert("LA")
         if strip.has_transparency_data:
             strip = strip.convert("RGBA")
@@ -62,8 +66,8 @@ def opaque(image: Image.Image) -> Image.Image:
     return page
 
 
-def orientation(image: Image.Image) -> Transpose | None:
-    """The turn that its EXIF tag asks for.
+def orientation(image):
+    """What turns the picture upright, by its EXIF tag.
 
     Not ImageOps.exif_transpose: a damaged EXIF block is no reason to refuse good pixels.
     """
@@ -73,22 +77,23 @@ def orientation(image: Image.Image) -> Transpose | None:
         return None
 
 
-def scale_transparent_colour(image: Image.Image):
-    """A PNG names its transparent colour in its own depth; Pillow scales only the pixels."""
+def scale_transparent_colour(image):
+    """A PNG gives its transparent colour in its own depth. Pillow scales only the pixels."""
     key = image.info.get("transparency")
     if image.format != "PNG" or not image.tile:          # gone when the pixels are loaded
         return
     packing = image.tile[0][3]
-    if packing in ("1", "L;2", "L;4") and isinstance(key, int):
-        image.info["transparency"] = key * {"1": 255, "L;2": 85, "L;4": 17}[packing]
+    scale = {"1": 255, "L;2": 85, "L;4": 17}.get(packing)
+    if scale and isinstance(key, int):
+        image.info["transparency"] = key * scale
     if packing == "RGB;16B" and isinstance(key, tuple):
         image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
-# Depths. Pillow's own convert() would clip at 255 instead of scaling, and knows neither signed nor
+# Depths. Pillow's own convert() would clip at 255 instead of scaling. It knows neither signed nor
 # inverted pixels.
 
-def eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image):
     """One channel of more than 8 bits, or of signed ones, -> 8 bits; other pictures as they are."""
     if image.mode == "F":
         raise InputError("floating-point pixels, whose range nobody knows; save it as 8-bit PNG")
@@ -112,22 +117,23 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(grey)
 
 
-def sample_type(image: Image.Image) -> tuple[int, bool, bool]:
+def sample_type(image):
     """(bits, signed, 0 is white) of the numbers in the file that a grey picture was read from."""
     tags = getattr(image, "tag_v2", None)                                   # only a TIFF has them
     if tags is not None:
-        signed = tags.get(SAMPLE_FORMAT, (1,))[0] == 2
-        inverted = tags.get(PHOTOMETRIC) == 0 and image.mode != "L"         # L: Pillow did it
-        return tags.get(BITS, (1,))[0], signed, inverted
+        signed = tags.get(SAMPLEFORMAT, (1,))[0] == 2
+        # In mode L, Pillow has inverted the numbers.
+        inverted = tags.get(PHOTOMETRIC_INTERPRETATION) == 0 and image.mode != "L"
+        return tags.get(BITSPERSAMPLE, (1,))[0], signed, inverted
     if image.mode == "I" and image.format not in ("PNG", "PPM"):
         return 32, True, False
     return 16, False, False                              # to which Pillow scales PPM and JPEG 2000
 
 
-def largest_value(values: np.ndarray, bits: int, signed: bool) -> int:
-    """The value that is white: the largest of the type.
+def largest_value(values, bits, signed):
+    """The value that is white: the largest of the number type.
 
-    Hardly a file uses all of 32 bits; there, values that fit 8 or 16 bits are taken for such.
+    Hardly any file uses all of 32 bits. Values that fit in 8 or 16 bits are taken as such.
     """
     low, high = int(values.min()), int(values.max())
     if low < 0:
@@ -149,11 +155,11 @@ def refuse_empty(image):
 
 
 def refuse_misread_tiff(image):
-    """What Pillow opens as if it were the picture, and is not."""
+    """A TIFF that Pillow opens, but whose pixels are not the picture."""
     tags = getattr(image, "tag_v2", {})
-    if tags.get(SUBFILE_TYPE, 0) & 1:                    # as in most raw files of cameras
+    if tags.get(254, 0) & 1:                             # a reduced picture, as in most raw files
         raise InputError(f"its first page is a thumbnail of {image.width} x {image.height}; "
                          "export the picture itself as JPEG or PNG")
-    planes = tags.get(PLANES) == 2 and len(image.getbands()) > 1
-    if planes and tags.get(COMPRESSION, 1) == 1 and max(tags.get(BITS, (1,))) > 8:
+    planes = tags.get(PLANAR_CONFIGURATION) == 2 and len(image.getbands()) > 1
+    if planes and tags.get(COMPRESSION, 1) == 1 and max(tags.get(BITSPERSAMPLE, (1,))) > 8:
         raise InputError("16-bit colours in separate planes, which Pillow mixes up; save it as PNG")

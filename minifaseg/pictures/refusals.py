@@ -5,12 +5,10 @@ import PIL
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, features
 
 from .formats import FORMATS, HEAD, format_of, other_kind
-from .pixels import BITS, COMPRESSION, SAMPLE_FORMAT
 
 
 def readable() -> list[str]:
-    """Those of FORMATS that this Pillow decodes: an older one, or one built without a library,
-    lacks some."""
+    """The FORMATS that this Pillow decodes: some lack in an old one, or without a library."""
     Image.init()
     known = [format for format in FORMATS if format in Image.OPEN]
     return [format for format in known if format not in CODECS or features.check(CODECS[format])]
@@ -20,7 +18,7 @@ CODECS = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp", "JPEG": "jpg",
 
 
 def refusal(data: bytes, error: Exception) -> str:
-    """Says, in one line, what the file is and what to do; `error` is what Pillow raised at it."""
+    """One line: what the file is, and what to do. `error` is what Pillow raised at it."""
     kind = format_of(data[:HEAD])
     if kind is None:
         return not_a_picture(data)
@@ -34,7 +32,7 @@ def refusal(data: bytes, error: Exception) -> str:
     if any(word in words.lower() for word in UNSUPPORTED):
         return unsupported(kind, words)
     pixels = tiff_pixels(data) if kind == "TIFF" else None
-    if pixels and not opened:                            # whole tags, but pixels Pillow knows not
+    if pixels and not opened:                            # whole tags, but unknown pixels
         return unsupported(kind, pixels)
     if pixels and not pixels.endswith(USUAL):
         return (f"damaged, or a kind of TIFF that this Pillow cannot read ({pixels}); "
@@ -42,10 +40,10 @@ def refusal(data: bytes, error: Exception) -> str:
     return f"damaged {kind} picture ({words}); copy or download it again, or convert it to PNG"
 
 
-# How Pillow words it. A damaged header may say the same; it is, then, what the file says.
+# How Pillow words it. A damaged header may cause the same words; then the file does say so.
 UNSUPPORTED = ("unsupported", "not supported", "yet supported", "cannot handle", "not available")
 
-# Compressions of TIFF that every libtiff has; others depend on how it was built.
+# Compressions of TIFF that every libtiff has. Others depend on how it was built.
 USUAL = ("raw", "packbits", "lzw", "deflate", "group3", "group4", "ccitt", "jpeg")
 
 
@@ -63,8 +61,8 @@ def not_a_picture(data: bytes) -> str:
     return f"{known}, or badly damaged; convert it to JPEG or PNG, or download it again"
 
 
-def reason(kind: str, data: bytes) -> Exception | None:
-    """What Image.open keeps to itself when Pillow's reader of this kind does not know the file."""
+def reason(kind, data):
+    """The error of Pillow's reader for this kind of file, which Image.open does not show."""
     try:
         Image.OPEN[kind][0](io.BytesIO(data), "").close()
         return None
@@ -72,27 +70,25 @@ def reason(kind: str, data: bytes) -> Exception | None:
         return e
 
 
-def tiff_pixels(data: bytes) -> str | None:
+def tiff_pixels(data):
     """What the tags of a TIFF say of its pixels: "32+32+32 bits, unsigned, raw".
 
     None if they are damaged.
     """
     if data.startswith(b"MM\0+"):
-        return "BigTIFF, big-endian"                     # Pillow meets no tags in it
-    file = io.BytesIO(data)
-    head = file.read(8)
-    if 43 in head[2:4]:                                  # BigTIFF
-        head += file.read(8)
+        return "BigTIFF, big-endian"                     # Pillow finds no tags in it
+    head = 16 if 43 in data[2:4] else 8                  # bytes; 43: BigTIFF
     try:
-        tags = TiffImagePlugin.ImageFileDirectory_v2(head)
+        tags = TiffImagePlugin.ImageFileDirectory_v2(data[:head])
+        file = io.BytesIO(data)
         file.seek(tags.next)
         tags.load(file)
         if not tags[256] * tags[257]:                    # width and height
             return None
-        bits = "+".join(str(b) for b in tags.get(BITS, (1,))[:8])
-        sample_format = tags.get(SAMPLE_FORMAT, (1,))[0]
+        bits = "+".join(map(str, tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[:8]))
+        sample_format = tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0]
         numbers = {2: "signed", 3: "floating-point"}.get(sample_format, "unsigned")
-        number = tags.get(COMPRESSION, 1)
+        number = tags.get(TiffImagePlugin.COMPRESSION, 1)
         packing = TiffImagePlugin.COMPRESSION_INFO.get(number, f"compression {number}")
         return f"{bits} bits, {numbers}, {packing}"
     except Exception:                                    # SyntaxError, KeyError, struct.error, ...
