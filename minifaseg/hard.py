@@ -69,3 +69,13 @@ def as_image(x: Tensor, grid) -> Tensor:
 
 def as_cells(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)                                             # (B, K, H, W) -> (B, N, K)
+
+
+def resize_maps(x: Tensor, grid, new_grid, mode: str) -> Tensor:
+    """Maps (B, N, K) on one grid -> (B, M, K) on another.
+
+    mode: "nearest", "bilinear" or "bicubic", as torch.nn.functional.interpolate has them.
+    """
+    align = None if mode == "nearest" else False
+    x = F.interpolate(as_image(x, grid), size=new_grid, mode=mode, align_corners=align)
+    return as_cells(x)                                                          # (B, M, K)
