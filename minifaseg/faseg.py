@@ -5,7 +5,7 @@
     scores, the fast step    keys of P' -> cross-attention -> HARD -> TTF -> score maps
 """
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from PIL import Image
@@ -13,9 +13,7 @@ from torch import Tensor
 
 from . import ddim, hard, prompts, ttf
 from .attention import QK, CapturedAttention, select_views
-
-if TYPE_CHECKING:
-    from .model import Model
+from .model import Model
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class FASeg:
     CAPTURE_FIELDS: ClassVar[tuple[str, ...]] = (
         "timestep", "steps", "noise", "sample", "seed", "flip", "dual", "alone")
 
-    def capture(self, model: "Model", image: Image.Image, classes: prompts.Classes,
+    def capture(self, model: Model, image: Image.Image, classes: prompts.Classes,
                 caption: str | None = None) -> CapturedAttention:
         """Attention of one RGB picture under P = "caption ; classes".
 
@@ -55,7 +53,7 @@ class FASeg:
         return self.captures(model, [image], classes, caption)[0]
 
     @torch.no_grad()
-    def captures(self, model: "Model", images: list[Image.Image], classes: prompts.Classes,
+    def captures(self, model: Model, images: list[Image.Image], classes: prompts.Classes,
                  caption: str | None = None) -> list[CapturedAttention]:
         """Attention of I pictures in one batch, all under the same P; see `capture`.
 

@@ -19,7 +19,7 @@ views in all.
 """
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from PIL import Image
@@ -27,12 +27,10 @@ from torch import Tensor
 
 from . import ddim, prompts
 from .attention import at_least_float32
+from .model import Model
 from .text import Text
 from .unet import UNet
 from .wordings import CapturedWordings, Wordings
-
-if TYPE_CHECKING:
-    from .model import Model
 
 VIEWS_AT_ONCE = 8                        # views in one UNet call: limits the memory, nothing else
 
@@ -57,7 +55,7 @@ class LeaveOut(Wordings):
     CAPTURE_FIELDS: ClassVar[tuple[str, ...]] = (*Wordings.CAPTURE_FIELDS, "times", "draws")
 
     @torch.no_grad()
-    def captures(self, model: "Model", images: list[Image.Image], classes: prompts.Classes,
+    def captures(self, model: Model, images: list[Image.Image], classes: prompts.Classes,
                  caption: str | None = None) -> list[CapturedLeaveOut]:
         """Wordings' captures, then for each picture the rise of the error for each class.
 

@@ -22,7 +22,7 @@ on the cartoon world, where colours gain much on things of an unusual colour, an
 On SD 1.5 it is unmeasured.
 """
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from PIL import Image
@@ -32,9 +32,7 @@ from . import hard, prompts
 from .attention import CapturedAttention
 from .errors import InputError
 from .faseg import FASeg
-
-if TYPE_CHECKING:
-    from .model import Model
+from .model import Model
 
 # The eleven basic colour terms of English (Berlin and Kay 1969).
 COLOURS = ("red {}", "orange {}", "yellow {}", "green {}", "blue {}", "purple {}", "pink {}",
@@ -67,7 +65,7 @@ class Wordings(FASeg):
             prompts.template_halves(wording, "wording")                     # raises
 
     @torch.no_grad()
-    def captures(self, model: "Model", images: list[Image.Image], classes: prompts.Classes,
+    def captures(self, model: Model, images: list[Image.Image], classes: prompts.Classes,
                  caption: str | None = None) -> list[CapturedWordings]:
         """FA-Seg's captures, and the names in every wording, the same for all pictures."""
         classes = prompts.clean_classes(classes)

@@ -81,9 +81,9 @@ def weighed_heads(cross):
     _, maps, added = cross
     C, weights = torch.zeros_like(maps[0]), torch.zeros(maps.shape[1], len(maps)).to(maps)
     for p in range(maps.shape[1]):
-        O = sum(o[p] for o in added)
+        output = sum(o[p] for o in added)
         for n, o in enumerate(added):
-            weights[p, n] = o[p] @ O / (O @ O)
+            weights[p, n] = o[p] @ output / (output @ output)
             C[p] += weights[p, n] * maps[n, p]
     return C, weights
 
@@ -113,25 +113,25 @@ def blur(x, sigma):
     return out
 
 
-def formula(blocks, own, background, content, numbers):
+def formula(blocks, own, background, content, hyperparameters):
     """S_c - S_background (K, 16, 16) from what the UNet saw; own, background: token indices."""
     R = blocks[REFERENCE][1][0]
-    if numbers.get("first_channel"):
+    if hyperparameters.get("first_channel"):
         R = R[:, :1]
     C, total = torch.zeros(FINEST ** 2, 77).double(), 0
     for beside, cross in blocks:
         w = 1
-        if numbers.get("layers", True):
-            w = layer_weight(beside, R, numbers.get("normalise"))
+        if hyperparameters.get("layers", True):
+            w = layer_weight(beside, R, hyperparameters.get("normalise"))
         weighed, side = weighed_heads(cross)[0], round(len(cross[0]) ** 0.5)
-        if not numbers.get("heads", True):
+        if not hyperparameters.get("heads", True):
             weighed = cross[1].mean(0)
         total += w
         for t in range(77):
             C[:, t] += w * up(weighed[:, t], side, FINEST, "bilinear")
     C = (C / total).clamp_min(0)
     C = C / C.sum(1, keepdim=True)
-    if numbers.get("rescale", True):
+    if hyperparameters.get("rescale", True):
         C = C / sum(C[:, t] for t in content)[:, None]
     A, maps = sum(blocks[i][0][1].mean(0) for i in INNER) / len(INNER), []
     for tokens in [*own, *background]:
@@ -142,21 +142,22 @@ def formula(blocks, own, background, content, numbers):
     return torch.stack(refined[:-1]) - refined[-1]
 
 
-@pytest.mark.parametrize("numbers", [{}, {"first_channel": True}, {"normalise": True},
-                                     {"heads": False}, {"layers": False, "rescale": False}],
-                         ids=str)
-def test_goca_equals_its_formula(model, picture, unet, numbers):
+@pytest.mark.parametrize("hyperparameters", [
+    {}, {"first_channel": True}, {"normalise": True}, {"heads": False},
+    {"layers": False, "rescale": False}], ids=str)
+def test_goca_equals_its_formula(model, picture, unet, hyperparameters):
     """With a caption of which one entity means two things' names, one means none, and one is told
     twice. The third class is not in it."""
-    how = make_method("goca", **numbers)
-    ours = how.scores(how.capture(model, picture, ("dog", "hot dog", "surfboard"),
-                                  "A hot dog, a wooden fence, the brown dog, dogs."))
+    method = make_method("goca", **hyperparameters)
+    ours = method.scores(method.capture(model, picture, ("dog", "hot dog", "surfboard"),
+                                        "A hot dog, a wooden fence, the brown dog, dogs."))
     prompt = "a hot dog, a wooden fence, the brown dog, dogs, background, surfboard"
     words = ["hot dog", "wooden fence", "brown dog", "dogs", "background", "surfboard"]
     hot, fence, brown, dogs, ground, board = (tokens_of(model, prompt, word) for word in words)
     z = latents(model, picture, 0, 100, sample=True)
     expected = formula(seen(unet, z, model.text([prompt])), [[*brown, *dogs], hot, board],
-                       [fence, ground], [*hot, *fence, *brown, *dogs, *ground, *board], numbers)
+                       [fence, ground], [*hot, *fence, *brown, *dogs, *ground, *board],
+                       hyperparameters)
     assert (ours - expected).abs().max() <= 1e-9
 
 
@@ -178,21 +179,21 @@ def test_heads_that_contradict_each_other(folder, authority, picture):
     model.notes["side"], unet = 128, copy.deepcopy(authority[0]).double()
     oppose(layer for path, layer in model.unet.attention_layers().items() if "attn2" in path)
     oppose(layer for path, layer in unet.named_modules() if path.endswith("attn2"))
-    how, classes = make_method("goca", sample=False), ("dog", "surfboard")
-    captured = how.capture(model, picture, classes)
+    method, classes = make_method("goca", sample=False), ("dog", "surfboard")
+    captured = method.capture(model, picture, classes)
     prompt = "dog, surfboard, background"
     dog, board, ground = (tokens_of(model, prompt, word) for word in prompt.split(", "))
     blocks = seen(unet, latents(model, picture, 0, 100), model.text([prompt]))
     expected = formula(blocks, [dog, board], [ground], [*dog, *board, *ground], {})
-    assert (how.scores(captured) - expected).abs().max() <= 1e-9
+    assert (method.scores(captured) - expected).abs().max() <= 1e-9
     with torch.no_grad():
-        C = how.together(captured)
+        C = method.combine_layers(captured)
     assert (C == 0).any() and (C >= 0).all() and (C.sum(1) - 1).abs().max() <= 1e-12
 
 
 def test_without_a_caption_the_classes_are_the_entities(model, picture, unet):
-    how = make_method("goca", sample=False, timestep=100, seed=3)
-    ours = how.scores(how.capture(model, picture, ("dog", "surfboard")))
+    method = make_method("goca", sample=False, timestep=100, seed=3)
+    ours = method.scores(method.capture(model, picture, ("dog", "surfboard")))
     prompt = "dog, surfboard, background"
     dog, board, ground = (tokens_of(model, prompt, word) for word in prompt.split(", "))
     z = latents(model, picture, 3, 100)
@@ -203,15 +204,15 @@ def test_without_a_caption_the_classes_are_the_entities(model, picture, unet):
 
 def test_weights_of_heads_sum_to_one(model, picture, unet):
     """sum_n <o_n, O> = |O|^2, whatever the weights; and they are the formula's, cell by cell."""
-    how = make_method("goca")
-    captured = how.capture(model, picture, ("dog",))
+    method = make_method("goca")
+    captured = method.capture(model, picture, ("dog",))
     z = latents(model, picture, 0, 100, sample=True)
     blocks = seen(unet, z, model.text(["dog, background"]))
     paths = [path for path in captured.record if path.endswith("attn2")]
     assert len(paths) == len(blocks) == 16
     with torch.no_grad():
         for path, (_, cross) in zip(paths, blocks):
-            ours, expected = how.layer_map(captured, path), weighed_heads(cross)
+            ours, expected = method.layer_map(captured, path), weighed_heads(cross)
             assert (ours[1].sum(1) - 1).abs().max() <= 1e-12
             assert (ours[0] - expected[0]).abs().max() <= 1e-9
             assert (ours[1] - expected[1]).abs().max() <= 1e-9
@@ -220,11 +221,11 @@ def test_weights_of_heads_sum_to_one(model, picture, unet):
 @pytest.mark.parametrize("block", [1, 700, 10 ** 9])
 def test_rows_made_at_a_time_change_nothing(model, picture, monkeypatch, block):
     from minifaseg.rivals import goca
-    how = make_method("goca")
-    captured = how.capture(model, picture, ("dog", "surfboard"))
-    expected = how.scores(captured)
+    method = make_method("goca")
+    captured = method.capture(model, picture, ("dog", "surfboard"))
+    expected = method.scores(captured)
     monkeypatch.setattr(goca, "BLOCK", block)
-    assert (how.scores(captured) - expected).abs().max() <= 1e-12
+    assert (method.scores(captured) - expected).abs().max() <= 1e-12
 
 
 # ---- the prompt ---------------------------------------------------------------------------------
@@ -232,10 +233,13 @@ def said(text, caption, classes):
     """(prompt, {class: its words}, background words) of the first prompt, as texts."""
     prompt = entities.prompts(text, classes, caption)[0]
     pieces = text.tokenizer.convert_ids_to_tokens(prompt.ids.tolist())
-    words = lambda tokens: "".join(pieces[t] for t in tokens).replace("</w>", " ").strip()
+
+    def words(tokens):
+        return "".join(pieces[t] for t in tokens).replace("</w>", " ").strip()
+
     whole = words(range(1, pieces.index("<|endoftext|>")))
-    own = {c: words(tokens) for c, tokens in prompt.own.items()}
-    return whole, own, [words(tokens) for tokens in prompt.background]
+    own = {c: words(tokens) for c, tokens in prompt.class_tokens.items()}
+    return whole, own, [words(tokens) for tokens in prompt.background_tokens]
 
 
 @pytest.mark.parametrize("caption, classes, prompt, own, background", [
@@ -264,10 +268,10 @@ def test_prompt(model, caption, classes, prompt, own, background):
 
 def test_an_entity_means_the_longest_class_that_it_ends_with():
     for order in (("dog", "hot dog"), ("hot dog", "dog")):
-        assert entities.meant("a hot dog", order) == "hot dog"
-        assert entities.meant("the big dog", order) == "dog"
-        assert entities.meant("hot", order) is None
-        assert entities.meant("dog house", order) is None
+        assert entities.class_of("a hot dog", order) == "hot dog"
+        assert entities.class_of("the big dog", order) == "dog"
+        assert entities.class_of("hot", order) is None
+        assert entities.class_of("dog house", order) is None
 
 
 # ---- any list -----------------------------------------------------------------------------------
@@ -275,8 +279,8 @@ def test_an_entity_means_the_longest_class_that_it_ends_with():
     ("black cat, cat", ("cat",)), ("cat cat, cat", ("cat", "background")), ("...", ("and", "a")),
     ("fence, sky", ("cat", ",", "-")), ("cat, " * 30, ("cat", "dog")), ("cat. dog.", ("dog", "."))])
 def test_no_list_gives_nan(model, picture, caption, classes):
-    how = make_method("goca")
-    scores = how.scores(how.capture(model, picture, classes, caption))
+    method = make_method("goca")
+    scores = method.scores(method.capture(model, picture, classes, caption))
     assert scores.shape == (len(classes), 16, 16) and scores.isfinite().all()
     assert scores.min() >= -1 and scores.max() <= 1
 
@@ -294,11 +298,11 @@ def exact(folder):
 
 def test_a_long_list_is_asked_in_parts(exact):
     """Equal to one run for each part: its own prompt, its own view, its own background."""
-    how = make_method("goca")
+    method = make_method("goca")
     split = prompts.split_to_fit(exact.text, LONG, after=", background")
     assert len(split) > 1
-    apart = [how.scores(how.capture(exact, noise(), part)) for part in split]
-    assert (how.scores(how.capture(exact, noise(), LONG)) - torch.cat(apart)).abs().max() <= 1e-9
+    apart = [method.scores(method.capture(exact, noise(), part)) for part in split]
+    assert (method.scores(method.capture(exact, noise(), LONG)) - torch.cat(apart)).abs().max() <= 1e-9
 
 
 def test_every_part_has_the_caption(exact):
@@ -306,13 +310,13 @@ def test_every_part_has_the_caption(exact):
     asked = entities.prompts(exact.text, ("cat", *LONG), "a cat, fur")
     first = exact.text.pieces("a cat, fur, background,")
     assert len(asked) > 1
-    assert sorted(c for prompt in asked for c in prompt.own) == sorted(("cat", *LONG))
+    assert sorted(c for prompt in asked for c in prompt.class_tokens) == sorted(("cat", *LONG))
     for g, prompt in enumerate(asked):
         assert prompt.ids.tolist()[1:1 + len(first)] == first
-        assert prompt.background == [[4], [6]] and {2, 4, 6} <= set(prompt.content)
-        assert ("cat" in prompt.own) == (g == 0)
-    how = make_method("goca")
-    scores = how.scores(how.capture(exact, noise(), ("cat", *LONG), "a cat, fur"))
+        assert prompt.background_tokens == [[4], [6]] and {2, 4, 6} <= set(prompt.content_tokens)
+        assert ("cat" in prompt.class_tokens) == (g == 0)
+    method = make_method("goca")
+    scores = method.scores(method.capture(exact, noise(), ("cat", *LONG), "a cat, fur"))
     assert scores.isfinite().all() and len(scores) == 37
 
 
@@ -320,8 +324,8 @@ def test_a_caption_too_long_is_cut_with_a_warning(exact):
     names = ("cat", "zebra")
     with pytest.warns(UserWarning, match="lists 80 things; the prompt holds the first 36"):
         asked = entities.prompts(exact.text, names, ", ".join(["tree"] * 79 + ["cat"]))
-    assert [list(prompt.own) for prompt in asked] == [["cat"], ["zebra"]]    # each with 36 trees
-    assert all(len(prompt.background) == 37 and prompt.content[-1] == 75 for prompt in asked)
+    assert [list(prompt.class_tokens) for prompt in asked] == [["cat"], ["zebra"]]    # each with 36 trees
+    assert all(len(prompt.background_tokens) == 37 and prompt.content_tokens[-1] == 75 for prompt in asked)
 
 
 def test_a_name_that_fits_into_no_prompt(exact):
@@ -336,8 +340,8 @@ def test_a_model_of_few_words_takes_its_end_token_for_the_background():
     prompt, = entities.prompts(cartoon.text, ("cat", "sky"), "a black cat, lawn")
     end = cartoon.text.tokenizer.eos_token_id
     row = prompt.ids.tolist()
-    assert prompt.background == [[5], [row.index(end)]] and row.index(end) == 8
-    assert prompt.own == {"cat": [2, 3], "sky": [7]} and prompt.content == [2, 3, 5, 7, 8]
+    assert prompt.background_tokens == [[5], [row.index(end)]] and row.index(end) == 8
+    assert prompt.class_tokens == {"cat": [2, 3], "sky": [7]} and prompt.content_tokens == [2, 3, 5, 7, 8]
 
 
 def test_captions_of_an_evaluation_reach_it(tmp_path):
@@ -350,22 +354,22 @@ def test_captions_of_an_evaluation_reach_it(tmp_path):
     (tmp_path / "captions.json").write_text(json.dumps({"5003": told}))
     rows = make_rows("goca", cartoon, data)
     _, labels = score(rows, data, cartoon, candidates, Captions(tmp_path / "captions.json"), "5003")
-    how, classes = rows[0].method, candidates("5003", image, truth)
-    numbers = dataclasses.asdict(how)
+    method, classes = rows[0].method, candidates("5003", image, truth)
+    hyperparameters = dataclasses.asdict(method)
     own = np.array([0, *(data.classes.index(c) + 1 for c in classes)])
 
     def labelled(caption):
         return own[minifaseg.segment(image, classes, cartoon, method="goca", caption=caption,
-                                     **numbers).labels]
+                                     **hyperparameters).labels]
     assert np.array_equal(labels["goca"], labelled(told))
     assert not np.array_equal(labels["goca"], labelled(None))
 
 
 def test_it_ends_with_its_scores_and_bilinear(model, picture):
-    how = make_method("goca")
-    captured = how.capture(model, picture, ("dog", "cat"))
-    maps, mode = how.upsampling(captured, how.scores(captured))
-    assert mode == "bilinear" and torch.equal(maps, how.scores(captured))
+    method = make_method("goca")
+    captured = method.capture(model, picture, ("dog", "cat"))
+    maps, mode = method.upsampling(captured, method.scores(captured))
+    assert mode == "bilinear" and torch.equal(maps, method.scores(captured))
 
 
 def test_its_published_figures_stand_beside_their_own_protocol_alone():

@@ -52,7 +52,10 @@ def back_to_float32(authority):
 def latents(model, picture, seed, timestep=None, sample=False):
     """The noised latent of a picture, and the draws in the order in which a method makes them."""
     generator = torch.Generator().manual_seed(seed)
-    draw = lambda: torch.randn(1, 4, 16, 16, generator=generator).double()
+
+    def draw():
+        return torch.randn(1, 4, 16, 16, generator=generator).double()
+
     z = model.vae.encode(model.pixels(picture), draw() if sample else None)
     noise, a = draw(), ddim.ABAR[timestep].double() if timestep is not None else None
     return z if a is None else a.sqrt() * z + (1 - a).sqrt() * noise
@@ -81,9 +84,9 @@ def at_pixels(x, size, mode="bilinear"):
     return up[0, 0]
 
 
-def finished(how, captured, scores):
+def finished(method, captured, scores):
     """Labels and scores (K, H, W) at the picture's size, by the method's own ending."""
-    return torch.from_numpy(labels_of(how, captured, scores)), pixel_scores(how, captured, scores)
+    return torch.from_numpy(labels_of(method, captured, scores)), pixel_scores(method, captured, scores)
 
 
 # ---- DiffSegmenter -------------------------------------------------------------------------------
@@ -94,10 +97,10 @@ DIFFSEGMENTER = [("hot dog", "a photograph of hot dog", [5], 5),
 
 
 def test_diffsegmenter_is_its_release(model, picture, unet):
-    how = make_method("diffsegmenter", timesteps=(50, 150))
-    captured = how.capture(model, picture, CLASSES, {"dog": "a photograph of dog on a beach"})
-    ours = how.scores(captured)
-    labels, scores = finished(how, captured, ours)
+    method = make_method("diffsegmenter", timesteps=(50, 150))
+    captured = method.capture(model, picture, CLASSES, {"dog": "a photograph of dog on a beach"})
+    ours = method.scores(captured)
+    labels, scores = finished(method, captured, ours)
     expected = []
     for k, (name, prompt, raised, token) in enumerate(DIFFSEGMENTER):
         states, empty = state_of(model, prompt).clone(), state_of(model, "")
@@ -114,7 +117,7 @@ def test_diffsegmenter_is_its_release(model, picture, unet):
         expected.append(naive.normalise(at_pixels(naive.normalise(mean), (90, 120))))
     expected = torch.stack(expected)
     assert (scores - expected).abs().max() <= 1e-5
-    background = torch.full_like(expected[:1], how.threshold)
+    background = torch.full_like(expected[:1], method.threshold)
     assert (labels == torch.cat([background, expected]).argmax(0)).float().mean() > 0.999
 
 
@@ -141,10 +144,10 @@ def test_diffsegmenter_continues_the_prompt(model, name, caption, prompt, word):
 @pytest.mark.parametrize("keys_only", [False, True])
 @pytest.mark.parametrize("layers, rounds", [((-2,), 8), ((), 2)])         # random layers agree on little: their mean is flat, rounding grows
 def test_iseg_is_its_release(model, picture, unet, keys_only, layers, rounds):
-    how = make_method("iseg", keys_only=keys_only, layers=layers, iterations=rounds, lam=0.2)
-    captured = how.capture(model, picture, CLASSES)
-    ours = how.scores(captured)
-    labels, scores = finished(how, captured, ours)
+    method = make_method("iseg", keys_only=keys_only, layers=layers, iterations=rounds, lam=0.2)
+    captured = method.capture(model, picture, CLASSES)
+    ours = method.scores(captured)
+    labels, scores = finished(method, captured, ours)
     prompt = "a photograph of hot dog and dog and surfboard and other object and background"
     plain = state_of(model, prompt)
     spans = [tokens_of(model, prompt, "hot dog"), [tokens_of(model, prompt, "and dog")[-1]], tokens_of(model, prompt, "surfboard")]
@@ -217,7 +220,10 @@ def test_iseg_clusters_as_released():
     C = torch.randn(16, 16, 9).mul(2).softmax(-1)
     C[5, 5] = C[0, 0]                                                       # the second of two equal seeds stays empty
     C = C.flatten(0, 1)
-    halves = lambda row: (row.half() + 1e-5)
+
+    def halves(row):
+        return row.half() + 1e-5
+
     centres = [C[y * 16 + x] for y in (0, 5, 10, 15) for x in (0, 5, 10, 15)]
     for _ in range(20):
         own = []
@@ -237,10 +243,10 @@ def test_iseg_clusters_as_released():
 
 # ---- Dataset Diffusion ---------------------------------------------------------------------------
 def test_datasetdiffusion_is_its_release(model, picture, unet):
-    how = make_method("datasetdiffusion", timesteps=(100, 400))
-    captured = how.capture(model, picture, CLASSES, "a beach")
-    ours = how.scores(captured)
-    labels, scores = finished(how, captured, ours)
+    method = make_method("datasetdiffusion", timesteps=(100, 400))
+    captured = method.capture(model, picture, CLASSES, "a beach")
+    ours = method.scores(captured)
+    labels, scores = finished(method, captured, ours)
     listed = "hot dog dog surfboard"
     maps = [naive.attention_maps(unet, latents(model, picture, 1111, t), t, state_of(model, f"a beach ; {listed}"), state_of(model, listed)) for t in (100, 400)]
     A, C = ((m[0][key][0] + m[1][key][0]) / 2 for m, key in ((maps, (64, False)), (maps, (16, True))))
@@ -263,15 +269,15 @@ def test_uncertain_pixels_are_255():
 
 # ---- DiffSeg -------------------------------------------------------------------------------------
 def test_diffseg_aggregates_as_released(model, picture, unet):
-    how = make_method("diffseg")
-    captured = how.capture(model, picture)
+    method = make_method("diffseg")
+    captured = method.capture(model, picture)
     maps = naive.attention_maps(unet, latents(model, picture, 0), 300, state_of(model, ""), state_of(model, ""))
     expected = torch.zeros(256, 256, dtype=torch.float64)
     for r, rho in zip(SIDES, (1, 2, 4, 8)):
         for q in range(256):
             row = up(maps[r * r, False][0][(q // 16 * r // 16) * r + q % 16 * r // 16], r, 16, "bilinear")
             expected[q] += rho / 15 * row / row.sum()
-    ours = aggregate(captured, how.levels)
+    ours = aggregate(captured, method.levels)
     assert (ours - expected).abs().max() <= 1e-9 and torch.allclose(ours.sum(1), torch.ones(256, dtype=torch.float64))
 
 
@@ -307,10 +313,10 @@ def test_merge_of_one_map_is_one_segment():
 
 def test_diffseg_takes_the_highest_proposal_of_each_pixel(model, picture):
     """Proposals are interpolated, not the masks of cells."""
-    how = make_method("diffseg", tau=(0.05,) * 3)
-    captured = how.capture(model, picture)
-    proposals = merge(aggregate(captured, how.levels), (16, 16), how.tau)
-    labels, scores = finished(how, captured, how.scores(captured))
+    method = make_method("diffseg", tau=(0.05,) * 3)
+    captured = method.capture(model, picture)
+    proposals = merge(aggregate(captured, method.levels), (16, 16), method.tau)
+    labels, scores = finished(method, captured, method.scores(captured))
     large = F.interpolate(proposals[None].float(), size=(120, 90), mode="bilinear")[0]
     assert len(proposals) > 1 and torch.equal(labels, large.argmax(0).byte() + 1)
 
@@ -328,10 +334,10 @@ def test_anchors_stand_where_the_release_puts_them():
 
 def test_diffseg_names_segments_by_vote(model, picture):
     """As the release's demo: cross-attention bilinear to the model's size, of length 1, its mean in each segment."""
-    how = make_method("diffseg", tau=(0.05,) * 3)
-    captured = how.capture(model, picture, CLASSES)
-    scores = how.scores(captured)
-    proposals = merge(aggregate(captured, how.levels), (16, 16), how.tau)
+    method = make_method("diffseg", tau=(0.05,) * 3)
+    captured = method.capture(model, picture, CLASSES)
+    scores = method.scores(captured)
+    proposals = merge(aggregate(captured, method.levels), (16, 16), method.tau)
     segments = F.interpolate(proposals[None].float(), size=(128, 128), mode="bilinear")[0].argmax(0)
     assert len(segments.unique()) > 1
     votes = torch.zeros(3, 128, 128)
@@ -344,7 +350,7 @@ def test_diffseg_names_segments_by_vote(model, picture):
         for i in segments.unique():
             votes[k][segments == i] = x[segments == i].mean()
     assert (scores - votes / votes.max()).abs().max() <= 1e-5
-    labels, _ = finished(how, captured, scores)
+    labels, _ = finished(method, captured, scores)
     nearest = F.interpolate(scores[None], size=(120, 90), mode="nearest-exact")[0]
     assert torch.equal(labels, nearest.argmax(0).byte() + 1)
 
@@ -352,11 +358,11 @@ def test_diffseg_names_segments_by_vote(model, picture):
 # ---- InvSeg, leave-out, all ----------------------------------------------------------------------
 def test_invseg_loss_equals_its_formula(model, picture):
     """The loss of methods' reconstruction with loops over classes and cells; and moving the text states alone lowers it."""
-    how = make_method("invseg", steps=12, anchor=0.3)
-    captured = how.capture(model, picture, CLASSES)
+    method = make_method("invseg", steps=12, anchor=0.3)
+    captured = method.capture(model, picture, CLASSES)
     assert len(captured.lookup.spans) == 4                                  # and "background"
     A = captured.self_map((16, 16))
-    M = how.maps(captured, captured.lookup)
+    M = method.maps(captured, captured.lookup)
     S = torch.stack([symmetric_kl(a, a) for a in A])
     clustering, mean = 0, (M[0] + M[1].reshape(16, 16, 4).flip(1).reshape(256, 4)) / 2
     for b in range(2):
@@ -367,28 +373,35 @@ def test_invseg_loss_equals_its_formula(model, picture):
                 a = M[b, p, c] / sum(M[b, q, c] for q in sure)
                 clustering = clustering + a * (D[p, c] - sum(D[p, o] for o in range(4) if o != c) / 3) / 4 / 2
     entropy = -(mean * mean.log()).sum() / 256
-    assert abs(how.loss(S, M, (16, 16)) - (clustering + 0.5 * entropy)) <= 1e-9
-    lookup, losses = how.invert(captured)
+    assert abs(method.loss(S, M, (16, 16)) - (clustering + 0.5 * entropy)) <= 1e-9
+    lookup, losses = method.invert(captured)
     assert losses[-1] < losses[0] - 1e-3 and not torch.equal(lookup.states, captured.lookup.states)
 
 
 def test_leave_out_asks_for_every_class(model, picture):
     """The rise of the error, call by call; a softness beyond all measure asks nothing."""
-    how = make_method("leaveout", times=(50, 300), draws=3, tau=1)
-    captured = how.capture(model, picture, CLASSES, "a field")
+    method = make_method("leaveout", times=(50, 300), draws=3, tau=1)
+    captured = method.capture(model, picture, CLASSES, "a field")
     z = model.vae.encode(model.pixels(picture))
     noise = torch.randn(3, *z.shape[1:], generator=torch.Generator().manual_seed(0)).to(z)
     rise = torch.zeros(3, *z.shape[2:], dtype=z.dtype)
     for t in (50, 300):
         abar = ddim.ABAR[t].item()
-        error = lambda prompt: sum(((model.unet(abar ** 0.5 * z + (1 - abar) ** 0.5 * eps[None], t, model.text([prompt])) - eps) ** 2)[0].mean(0)
-                                   for eps in noise) / 3
+
+        def error(prompt):
+            total = 0
+            for eps in noise:
+                noisy = abar ** 0.5 * z + (1 - abar) ** 0.5 * eps[None]
+                predicted = model.unet(noisy, t, model.text([prompt]))
+                total = total + ((predicted - eps) ** 2)[0].mean(0)
+            return total / 3
+
         whole = error("a field ; hot dog, dog, surfboard")
         for k, without in enumerate(("dog, surfboard", "hot dog, surfboard", "hot dog, dog")):
             rise[k] += (error(f"a field ; {without}") - whole) / whole.mean() / 2
     assert (captured.rise - rise).abs().max() <= 1e-9
     s = make_method("faseg", tau=1).scores(captured)
-    ours = how.scores(captured)
+    ours = method.scores(captured)
     for k in range(3):
         claim = [max(v, 0) ** 4 for v in s[k].flatten().tolist()]
         e = sum(a * b for a, b in zip(claim, rise[k].flatten().tolist())) / sum(claim)

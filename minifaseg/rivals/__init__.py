@@ -1,1 +1,4 @@
-"""The methods FA-Seg is compared with, one file each, on the same networks and the same captured attention."""
+"""The methods that FA-Seg is compared with, one file each.
+
+All run on the same networks and the same captured attention.
+"""

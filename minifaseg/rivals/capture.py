@@ -1,62 +1,91 @@
-"""How a rival looks at a picture: clean latent, seeded noise up to a timestep, one UNet pass per prompt and timestep."""
+"""How the rivals capture attention: one UNet pass for each timestep and each prompt.
+
+The UNet sees the picture's latent with seeded noise added up to the timestep.
+"""
+from collections.abc import Sequence
+
 import torch
+from PIL import Image
 from torch import Tensor
 
-from .. import ddim
-from ..attention import QK, CapturedAttention
+from .. import ddim, ttf
+from ..attention import QK, CapturedAttention, select_views
+from ..model import Model
 from ..prompts import Lookup
 
-TOGETHER = 4                                             # views in one UNet call: bounds the memory, changes nothing else
+VIEWS_PER_CALL = 4                       # of the UNet; bounds the memory and changes nothing else
 
 
-def capture_image(model, image, states: Tensor, timesteps, **how) -> dict[str, QK]:
-    """The record of B = len(timesteps) x (1 + flip) x G views: every timestep, picture then mirror
-    image, every prompt of `states` (G, T, c). how: the options of `noised_latents`."""
-    return capture_latents(model, noised_latents(model, image, timesteps, **how), timesteps, states)
+def capture_image(model: Model, image: Image.Image, states: Tensor, timesteps: Sequence[int],
+                  classes: Sequence[str], lookup: Lookup, **options) -> CapturedAttention:
+    """The attention of B = len(timesteps) x (1 + flip) x G views of one picture.
 
-
-@torch.no_grad()
-def noised_latents(model, image, timesteps, *, noise=True, sample=False, seed=0, flip=False) -> Tensor:
-    """(V, 4, h, w): at every timestep the picture's latent, then with `flip` its mirror image's.
-
-    All share one draw of noise (the mirror image has it mirrored), from a CPU generator, so that
-    all devices agree. sample: a posterior sample of the VAE instead of its mean.
+    Order: by timestep, then the picture and its mirror image, then the prompts of `states`
+    (G, T, c). options: those of `noised_latents`.
     """
-    generator = torch.Generator().manual_seed(seed)
-    x = model.pixels(image)
+    z = noised_latents(model, image, timesteps, **options)
+    record = capture_latents(model, z, timesteps, states)
+    return CapturedAttention(record, model.unet.attention_layers(), image.size, model.side,
+                             tuple(classes), lookup)
+
+
+def noised_latents(model: Model, image: Image.Image, timesteps: Sequence[int], *, noise=True,
+                   sample=False, seed=0, flip=False) -> Tensor:
+    """The latents (V, 4, h, w) of a picture, and with `flip` of its mirror image, by timestep.
+
+    noise: False leaves the latents clean. sample: a sample of the VAE's posterior, drawn with
+    epsilon; else its mean, which is epsilon = 0.
+
+    All latents share one draw of noise; the mirror image has it mirrored.
+    """
+    x = model.pixels(image)                                                     # (1, 3, H, W)
     shape = (1, model.unet.config.latent, *(n // model.vae.factor for n in x.shape[2:]))
-    draw = lambda: torch.randn(shape, generator=generator).to(x)
-    epsilon = draw() if sample else None                                                # of the posterior
-    eps = draw()
-    mirrors = [lambda a: a, lambda a: a.flip(-1)][:1 + flip]
-    clean = [model.vae.encode(m(x), m(epsilon) if sample else None) for m in mirrors]
-    return torch.cat([ddim.add_noise(z0, t, m(eps)) if noise else z0
-                      for t in timesteps for m, z0 in zip(mirrors, clean)])
+
+    draws = ddim.seeded_noise(seed, shape, like=x)
+    epsilon = next(draws) if sample else x.new_zeros(shape)
+    eps = next(draws)
+
+    # one at a time: both together would need twice the memory
+    pairs = zip(ttf.views(x, flip).split(1), ttf.views(epsilon, flip).split(1))
+    z = torch.cat([model.vae.encode(*pair) for pair in pairs])                  # (1 or 2, 4, h, w)
+    if not noise:
+        return z.repeat(len(timesteps), 1, 1, 1)
+    return torch.cat([ddim.add_noise(z, t, ttf.views(eps, flip)) for t in timesteps])
 
 
-@torch.no_grad()
-def capture_latents(model, z: Tensor, timesteps, states: Tensor) -> dict[str, QK]:
-    """The record of V x G views: every latent of z (V, 4, h, w), under every prompt of `states`
-    (G, T, c). The latents are told their timesteps, V / len(timesteps) of them each."""
-    z = z.repeat_interleave(len(states), 0)                                             # (B, 4, h, w)
-    ts = torch.tensor(timesteps, device=z.device).repeat_interleave(len(z) // len(timesteps))
-    text = states.repeat(len(z) // len(states), 1, 1)                                   # (B, T, c)
+def capture_latents(model: Model, z: Tensor, timesteps: Sequence[int],
+                    states: Tensor) -> dict[str, QK]:
+    """Queries and keys of every layer, of B = V x G views: latent by latent, under every prompt.
+
+    z: (V, 4, h, w), V / len(timesteps) latents for each timestep. states: (G, T, c).
+    """
+    z = z.repeat_interleave(len(states), 0)                                     # (B, 4, h, w)
+    t = torch.tensor(timesteps, device=z.device)
+    t = t.repeat_interleave(len(z) // len(timesteps))                           # (B,)
+    states = states.repeat(len(z) // len(states), 1, 1)                         # (B, T, c)
+
     records = []
-    for b in range(0, len(z), TOGETHER):
-        records.append({})
-        model.unet(z[b:b + TOGETHER], ts[b:b + TOGETHER], text[b:b + TOGETHER], records[-1])
-    return {path: QK(*(torch.cat([r[path][i] for r in records]) for i in (0, 1)), grid=qk.grid) for path, qk in records[0].items()}
+    batches = zip(z.split(VIEWS_PER_CALL), t.split(VIEWS_PER_CALL), states.split(VIEWS_PER_CALL))
+    for batch in batches:
+        record: dict[str, QK] = {}
+        model.unet(*batch, record)
+        records.append(record)
+
+    whole = {}
+    for path in records[0]:
+        q, k, grids = zip(*(record[path] for record in records))
+        whole[path] = QK(torch.cat(q), torch.cat(k), grids[0])
+    return whole
 
 
 def split_by_prompt(captured: CapturedAttention) -> list[CapturedAttention]:
-    """Each prompt's view with its own classes, as if they were all that was asked for."""
+    """Each prompt's view with its own classes, as if there were no others."""
     states, spans = captured.lookup
-    out = []
+    views = []
     for g in range(len(states)):
-        record = {path: QK(q[g:g + 1], k[g:g + 1], grid)
-                  for path, (q, k, grid) in captured.record.items()}
-        own = [i for i, (prompt, _) in enumerate(spans) if prompt == g]
-        lookup = Lookup(states[g:g + 1], [(0, spans[i][1]) for i in own])
-        classes = tuple(captured.classes[i] for i in own)
-        out.append(CapturedAttention(record, captured.layers, captured.size, captured.side, classes, lookup))
-    return out
+        record = select_views(captured.record, g, g + 1)
+        named = {name: span for name, span in zip(captured.classes, spans) if span and span[0] == g}
+        lookup = Lookup(states[g:g + 1], [(0, tokens) for _, tokens in named.values()])
+        views.append(CapturedAttention(record, captured.layers, captured.size, captured.side,
+                                       tuple(named), lookup))
+    return views

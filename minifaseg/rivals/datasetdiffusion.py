@@ -1,59 +1,77 @@
-r"""Dataset Diffusion (Nguyen et al. 2023, arXiv 2309.14303; release VinAIResearch/Dataset-Diffusion 00866c4), FA-Seg's ancestor.
+r"""Dataset Diffusion (Nguyen et al. 2023, arXiv 2309.14303), the ancestor of FA-Seg.
 
-Its idea: a picture that was painted from words already comes with its labels. The class prompt beside the caption, the power of the
-self-attention and the min-max are all here already; what it says about the unsure is its own: they get the label 255, not a guess.
+Release: VinAIResearch/Dataset-Diffusion 00866c4.
 
-    y_c = A_32^4 up(C_16)_c;    label: best >= 0.6 that class;  0.5 to 0.6 "uncertain", 255;  else background
+Idea: a picture that was generated from words comes with its labels. FA-Seg takes from it the class
+prompt beside the caption, the power of the self-attention and the min-max. Unsure pixels get the
+label 255 instead of a guess; this FA-Seg does not have.
 
-What differs from the release, and why:
-- It was made for painted pictures and averages attention over all 100 steps of painting. For a given
-  picture there are no such steps: here it is an average over `timesteps` of the noised picture,
-  which is ours.
-- A name's tokens are counted, not its words: in the release "aeroplane person" looks person up in
-  "lane", a piece of the first word.
-- The mean is taken off x before A is applied, four times, where the release forms A^4 in float32:
-  the same by algebra, with less noise.
+    y_c       = A_32^4 up(C_16)_c               up: bicubic
+    s_c       = minmax(y_c)
+    label     = argmax_c s_c                    where max s >= 0.6
+              = 255, "uncertain"                where 0.5 <= max s < 0.6
+              = 0, background                   elsewhere
+
+Differences from the release, and why:
+- The release averages attention over the 100 steps that generate the picture. A given picture has
+  no such steps. Here the average is over `timesteps` of the noised picture, which is our choice.
+- The tokens of a name are counted, not its words. In the release "aeroplane person" finds person
+  at "lane", a piece of the first word.
+- The mean of x is subtracted before A is applied, four times. The release forms A^4 in float32.
+  Both are equal in exact arithmetic; ours loses fewer digits.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from ..attention import CapturedAttention
-from ..hard import as_cells, as_image, minmax
+from ..hard import as_image, minmax, resize_maps
+from ..model import Model
 from ..prompts import class_maps, class_prompts, clean_classes, image_prompt
 from .capture import capture_image
 
 
 @dataclass(frozen=True)
 class DatasetDiffusion:
-    """Defaults: the released code's but for `timesteps`. Levels are counted from the coarsest: 0 is 8 x 8 in SD 1.5 at 512 pixels."""
+    """Defaults: the released code's, except `timesteps`.
+
+    Levels are counted from the coarsest: 0 is 8 x 8 in SD 1.5 at 512 pixels.
+    """
     timesteps: tuple[int, ...] = (50, 250, 450, 650)     # ours
     seed: int = 1111
     cross: int = 1                                       # level of the cross-attention: 16 x 16
     level: int = 2                                       # level of the self-attention: 32 x 32
-    tau: int = 4
-    threshold: float = 0.5                               # below: background
-    certain: float = 0.6                                 # from here on: the class; between the two: 255
-    CAPTURE_FIELDS: ClassVar = ("timesteps", "seed")        # what `capture` depends on
+    tau: int = 4                                         # power of the self-attention
+    threshold: float = 0.5                               # lower scores: background
+    certain: float = 0.6                                 # from `threshold` up to this: 255
+    CAPTURE_FIELDS: ClassVar = ("timesteps", "seed")     # what `capture` depends on
 
     @torch.no_grad()
-    def capture(self, model, image, classes, caption=None) -> CapturedAttention:
+    def capture(self, model: Model, image: Image.Image, classes: Sequence[str],
+                caption: str | None = None) -> CapturedAttention:
         """A view per timestep under "caption; a b c"; the names are looked up in "a b c"."""
         classes = clean_classes(classes)
         prompt = image_prompt(model.text, classes, caption, between="")
-        record = capture_image(model, image, prompt.states, self.timesteps, seed=self.seed)
-        return CapturedAttention(record, model.unet.attention_layers(), image.size, model.side, classes, class_prompts(model.text, classes, between=""))
+        lookup = class_prompts(model.text, classes, between="")
+        return capture_image(model, image, prompt.states, self.timesteps, classes, lookup,
+                             seed=self.seed)
 
     @torch.no_grad()
     def scores(self, captured: CapturedAttention) -> Tensor:
-        """(K, h, w) on the grid of `level`."""
+        """Score maps (K, h, w) on the grid of `level`."""
         coarse, grid = captured.grids[self.cross], captured.grids[self.level]
-        c = class_maps(captured.cross_map(coarse, captured.lookup.states), captured.lookup).mean(0, keepdim=True)    # (1, n, K)
-        x = as_cells(F.interpolate(as_image(c, coarse), size=grid, mode="bicubic", align_corners=False))              # (1, N, K)
-        A = captured.self_map(grid).mean(0)                                                                          # (N, N)
+
+        # up(C), mean over the timesteps
+        C = captured.cross_map(coarse, captured.lookup.states)                  # (B, G, n, T)
+        x = class_maps(C, captured.lookup).mean(0, keepdim=True)                # (1, n, K)
+        x = resize_maps(x, coarse, grid, "bicubic")                             # (1, N, K)
+
+        # A^tau x
+        A = captured.self_map(grid).mean(0)                                     # (N, N)
         x = x - x.mean(1, keepdim=True)
         for _ in range(self.tau):
             x = A @ x

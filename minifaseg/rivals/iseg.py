@@ -1,41 +1,54 @@
-r"""iSeg (Sun et al. 2024, arXiv 2409.03209; release linsun449/iseg.code 2e8fb32; the facts used here are in its code and talk slides).
+r"""iSeg (Sun et al. 2024, arXiv 2409.03209; release linsun449/iseg.code 2e8fb32).
 
-Its idea: self-attention may be applied again and again, the object fills up each time, if only it is first made sharper: taking an
-entropy step on the map removes the many small entries that would blur everything. And a class speaks louder if its key is scaled up.
+The facts used here are from its code and its talk slides.
+
+Idea: self-attention can be applied many times, and each time fills more of the object, if it is
+made sharper first. A step that reduces its entropy removes the many small entries that would blur
+the result. A class also gets more attention if its text state is scaled up.
 
     category-enhanced   states of class tokens times gamma
     cross               x_c = .7 up(C_16 / sum_p C_16) + .3 up(C_32 / sum_p C_32)
-    entropy-reduced     A' = A / max over queries;   A~ = max(0, A' + lambda log10(e A'));   P = A~ / sum over keys
+    entropy-reduced     A' = A / max over queries
+                        A~ = max(0, A' + lambda log10(e A'))
+                        P  = A~ / sum over keys
     N times             y = P x;  y = y - min y;  x = y / sum y
-    at the end          minmax(bilinear(minmax(bilinear(x))));   background where max s < (1 - max s)^2
+    at the end          s = minmax(bilinear(minmax(bilinear(x))))
+                        background where max s < (1 - max s)^2
 
-As in the code: gamma on the text state, so that values grow too (`keys_only=True`: looked up only,
-as the slides print it); log10 and the column maximum; of the 32 x 32 layers the last on the way down
-and all on the way up but the last (`inner`; where a level has one block, as in the cartoon model,
-that leaves out the layer that knows words best); one self-attention layer of the finest level.
+As in the code:
+- gamma multiplies the text state, so that values grow too. `keys_only=True` applies it only where
+  names are looked up, as the slides print it.
+- log10, and the maximum over the column.
+- Of the 32 x 32 layers the last on the way down and all on the way up but the last (`inner`). Where
+  a level has one block, as in the cartoon model, this leaves out the layer that knows words best.
+- One self-attention layer, of the finest level.
 
-What differs from the release, and why:
-- It runs SD 2.1, whose finest level has five heads, and takes two of them; SD 1.5 has others, so all
-  heads are averaged here, as its own interactive script does.
-- Its clustering of cross maps, which the slides do not have, is an option (`clusters=32`), off.
-- All pieces of a name are raised and averaged. The release has chosen words for some names
-  ("potted *plant*"), by hand, for the classes of its data sets.
-- One template. For VOC and COCO it appends a list of nouns of the background; its open-vocabulary
+Differences from the release, and why:
+- The release runs SD 2.1, whose finest level has five heads, and takes two of them. SD 1.5 has
+  other heads, so all are averaged here, as in the release's own interactive script.
+- Its clustering of cross-attention maps, which the slides do not have, is an option
+  (`clusters=32`), off by default.
+- All pieces of a name are enhanced and averaged. For some names of its data sets the release has
+  words chosen by hand ("potted *plant*").
+- One template. For VOC and COCO the release appends a list of background nouns; its open-vocabulary
   script forgets the blank before them ("backgroundground").
-- Without classes (`classes=()`; the paper has numbers, the release no code): DiffSeg's merging on
-  the rows of P^N. That part is ours.
+- Without classes (`classes=()`) DiffSeg's merging is applied to the rows of P^N. This is ours: the
+  paper has numbers for it, the release no code.
 """
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from ..attention import CapturedAttention, inner_layers, mean_map
-from ..hard import as_cells, as_image, minmax, levels_with_weight
+from ..hard import as_image, levels_with_weight, minmax, resize_maps
 from ..labelling import minmax_at, upsample
+from ..model import Model
 from ..prompts import (
     Lookup,
     class_maps,
@@ -45,129 +58,160 @@ from ..prompts import (
     template_halves,
     tokens_and_spans,
 )
+from ..text import Text
 from .capture import capture_image, split_by_prompt
 from .diffseg import merge
 
 
 @dataclass(frozen=True)
 class ISeg:
-    """Defaults: the released code's for VOC (Context: iterations 5, lam 0.002; COCO: 10, 0.2, threshold 0.45)."""
+    """Defaults: the released code's for VOC.
+
+    Its other data sets: Context iterations 5, lam 0.002; COCO 10, 0.2 and threshold 0.45.
+    """
     timestep: int = 100
     seed: int = 1101
     gamma: float = 1.6
     keys_only: bool = False
     cross: tuple[float, ...] = (0.0, 0.7, 0.3, 0.0)      # levels 8, 16, 32, 64
-    inner: bool = True                                   # of the second finest level the layers named above; False: all
-    layers: tuple[int, ...] = (-2,)                      # which self-attention layers of the finest level, averaged; () = all
+    inner: bool = True                                   # at the second finest level; False: all
+    layers: tuple[int, ...] = (-2,)                      # the finest level's, averaged; () = all
     lam: float = 0.015                                   # of log10: 0.0065 in natural logarithms
     iterations: int = 8                                  # N
-    clusters: int = 0                                    # 32 for the code's clustering of cross maps; 0 = none
+    clusters: int = 0                                    # 32 as in the code; 0 = no clustering
     template: str = "a photograph of {} and other object and background"
     merge_tau: float = 1.0                               # without classes only (ours)
     threshold: float = (3 - 5 ** 0.5) / 2                # s = (1 - s)^2
-    CAPTURE_FIELDS: ClassVar = ("timestep", "seed", "gamma", "keys_only", "template")        # what `capture` depends on
+    # What `capture` depends on.
+    CAPTURE_FIELDS: ClassVar = ("timestep", "seed", "gamma", "keys_only", "template")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         template_halves(self.template)                   # raises
 
     @torch.no_grad()
-    def capture(self, model, image, classes, caption=None) -> CapturedAttention:
-        """One view for all classes; a list that one prompt cannot hold is asked in parts, each with a
-        view of its own. A caption has no place in this method's prompt."""
-        classes = clean_classes(classes) if classes else ()
-        plain = self.prompts(model.text, classes)
-        loud = Lookup(plain.states.clone(), plain.spans)
-        for g, tokens in plain.spans:
-            loud.states[g, tokens] *= self.gamma
-        record = capture_image(model, image, (plain if self.keys_only else loud).states, [self.timestep], seed=self.seed)
-        return CapturedAttention(record, model.unet.attention_layers(), image.size, model.side, classes, loud)
+    def capture(self, model: Model, image: Image.Image, classes: Sequence[str],
+                caption: str | None = None) -> CapturedAttention:
+        """One view for all classes; several, if one prompt cannot hold them.
 
-    def prompts(self, text, classes) -> Lookup:
+        A caption has no place in this method's prompt.
+        """
+        if classes:
+            classes = clean_classes(classes)
+        plain = self.prompts(model.text, classes)
+        enhanced = plain.states.clone()
+        for g, tokens in plain.spans:  # type: ignore[misc]  # every name has a span
+            enhanced[g, tokens] *= self.gamma
+        states = plain.states if self.keys_only else enhanced
+        lookup = Lookup(enhanced, plain.spans)
+        return capture_image(model, image, states, [self.timestep], classes, lookup,
+                             seed=self.seed)
+
+    def prompts(self, text: Text, classes: Sequence[str]) -> Lookup:
         """As few prompts as hold all names; without classes the empty one."""
         if not classes:
             return Lookup(text([""]), [])
         before, after = template_halves(self.template)
-        return concatenate([self.prompt(text, part, before, after)
-                     for part in split_to_fit(text, classes, " and ", before, after)])
-
-    def prompt(self, text, classes, before, after) -> Lookup:
-        pieces, spans = tokens_and_spans(text, classes, " and ", before, after)
-        return Lookup(text.states(text.ids(pieces)[None]), [(0, span) for span in spans])
+        lookups = []
+        for part in split_to_fit(text, classes, " and ", before, after):
+            pieces, spans = tokens_and_spans(text, part, " and ", before, after)
+            states = text.states(text.ids(pieces)[None])                        # (1, T, c)
+            lookups.append(Lookup(states, [(0, span) for span in spans]))
+        return concatenate(lookups)
 
     @torch.no_grad()
     def scores(self, captured: CapturedAttention) -> Tensor:
-        """(K, h, w) on the finest grid; without classes one proposal per segment."""
+        """Score maps (K, h, w) on the finest grid; without classes one proposal per segment."""
         *_, full = captured.grids
         if not captured.classes:
-            P = torch.linalg.matrix_power(self.propagator(captured), max(1, self.iterations))
+            P = self.entropy_reduced(captured)
+            P = torch.linalg.matrix_power(P, max(1, self.iterations))
             return merge(P, full, (self.merge_tau,) * 3)
+
         maps = []
         for view in split_by_prompt(captured):
-            P = self.propagator(view)                                           # (N, N)
-            x = self.first(view, full)                                          # (N, K)
-            x = x - x.min(0).values
-            x = x / x.sum(0).clamp_min(1e-20)
+            P = self.entropy_reduced(view)                                      # (N, N)
+            x = distribution(self.cross_maps(view))                             # (N, K)
             for _ in range(self.iterations):
-                y = P @ x
-                y = y - y.min(0).values
-                x = y / y.sum(0).clamp_min(1e-20)
+                x = distribution(P @ x)
             maps.append(as_image(minmax(x[None]), full)[0])
         return torch.cat(maps)
 
     def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:
-        """Bilinear to the model's own size, min-max; bilinear to the picture's size, min-max again;
-        argmax with the background's (1 - max s)^2. Segments without names: as in DiffSeg."""
+        """Bilinear to the model's own size, min-max; bilinear to the picture's size, min-max.
+
+        The argmax with the background's (1 - max s)^2 follows. Segments without names: as DiffSeg.
+        """
         if not captured.classes:
             return scores, "bilinear"
         size = captured.side, captured.side
         s = upsample(minmax_at(scores, size, "bilinear"), size, "bilinear")     # (K, 512, 512)
         return minmax_at(s, captured.size, "bilinear", eps=1e-6), "bilinear"
 
-    def first(self, captured, full) -> Tensor:
-        """Cross-attention of all tokens at two levels (N, T), clustered if asked to, then the mean over each class's tokens (N, K)."""
-        C = 0
-        for grid, w in levels_with_weight(captured.grids, self.cross):
-            paths = list(captured.at(grid, "attn2"))
-            if self.inner and grid == captured.grids[-2]:
+    def cross_maps(self, view: CapturedAttention) -> Tensor:
+        """x (N, K) from two levels, clustered if asked to; mean over the tokens of each class."""
+        *_, full = view.grids
+        C = torch.zeros(())
+        for grid, w in levels_with_weight(view.grids, self.cross):
+            paths = list(view.at(grid, "attn2"))
+            if self.inner and grid == view.grids[-2]:
                 paths = inner_layers(paths)
-            c = captured.cross_map(grid, captured.lookup.states, paths)[:, 0]   # (1, n, T)
-            c = c / c.sum(1, keepdim=True)
-            C = C + w * as_cells(F.interpolate(as_image(c, grid), size=full, mode="bilinear", align_corners=False))
+            C_r = view.cross_map(grid, view.lookup.states, paths)[:, 0]         # (1, n, T)
+            C_r = C_r / C_r.sum(1, keepdim=True)
+            C = C + w * resize_maps(C_r, grid, full, "bilinear")                # (1, N, T)
         if self.clusters:
             C = cluster(C[0], full, self.clusters)[None]
-        return class_maps(C[:, None], captured.lookup)[0]
+        return class_maps(C[:, None], view.lookup)[0]
 
-    def propagator(self, captured) -> Tensor:
+    def entropy_reduced(self, view: CapturedAttention) -> Tensor:
         """P (N, N), rows sum to 1."""
-        layers = list(captured.at(captured.grids[-1], "attn1").values())
-        return reduce_entropy(mean_map([layers[i] for i in self.layers] or layers)[0], self.lam)
+        layers = list(view.at(view.grids[-1], "attn1").values())
+        chosen = [layers[i] for i in self.layers] or layers
+        return reduce_entropy(mean_map(chosen)[0], self.lam)
+
+
+def distribution(y: Tensor) -> Tensor:
+    """Class maps (N, K), each with its minimum at 0 and of sum 1."""
+    y = y - y.min(0).values
+    return y / y.sum(0).clamp_min(1e-20)
 
 
 def reduce_entropy(A: Tensor, lam: float) -> Tensor:
-    """A (N, N) with rows that sum to 1 -> P, likewise, sparser. lam = 0 leaves only the scaling by the column's maximum."""
+    """A (N, N) with rows that sum to 1 -> P, likewise, sparser.
+
+    lam = 0 leaves only the scaling by the maximum of each column. A row with nothing left keeps its
+    own cell.
+    """
     A = A / A.amax(0, keepdim=True)
-    A = (A + lam * (1 + A.log()) / math.log(10)).clamp_min(0) if lam else A     # log 0 = -inf becomes 0
+    if lam:
+        A = A + lam * (1 + A.log()) / math.log(10)
+        A = A.clamp_min(0)                                                      # log 0 = -inf -> 0
     total = A.sum(1, keepdim=True)
-    return torch.where(total > 0, A / total.clamp_min(1e-20), torch.eye(len(A)).to(A))      # a row with nothing left keeps its cell
+    P = A / total.clamp_min(1e-20)
+    return torch.where(total > 0, P, torch.eye(len(A)).to(A))
 
 
 def cluster(C: Tensor, grid, clusters: int, rounds=20) -> Tensor:
-    """K-means of the cells C (N, T) by the divergence of their token distributions, from seeds on a
-    grid; each row becomes its cluster's mean. An empty cluster is dropped."""
-    rows, columns = (torch.arange(0, n, int(n // clusters ** 0.5)) for n in grid)
-    centres = C[(rows[:, None] * grid[1] + columns).flatten()]
+    """K-means of the cells C (N, T) by the divergence of their distributions over the tokens.
+
+    Starts from cells on a regular grid. Each row becomes the mean of its cluster; an empty cluster
+    is dropped.
+    """
+    down, across = (int(n // clusters ** 0.5) for n in grid)
+    centres = C.unflatten(0, grid)[::down, ::across].flatten(0, 1)              # (clusters, T)
     for _ in range(rounds):
-        own = half_precision_kl(centres, C).argmin(0)                           # (N,)
-        own = own.unique(return_inverse=True)[1]                                # numbered anew
-        member = F.one_hot(own).to(C)                                           # (N, clusters)
+        nearest = half_precision_kl(centres, C).argmin(0)                       # (N,)
+        _, nearest = nearest.unique(return_inverse=True)                        # without empty ones
+        member = F.one_hot(nearest).to(C)                                       # (N, clusters)
         centres = member.T @ C / member.sum(0)[:, None]
-    return centres[own]
+    return centres[nearest]
 
 
 def half_precision_kl(x: Tensor, y: Tensor) -> Tensor:
-    """Symmetric Kullback-Leibler divergence (P, N) of rows of x (P, T) and of y (N, T) in float16,
-    as released. The clusters hang on its rounding: maps of 4096 cells are 2e-4 a cell, and what is
-    added against log 0 is 1e-5."""
-    x, y = x.half()[:, None] + 1e-5, y.half()[None] + 1e-5
+    """Symmetric Kullback-Leibler divergence (P, N) of rows of x (P, T) and of y (N, T) in float16.
+
+    As released. The clusters depend on its rounding: a cell of a map of 4096 cells holds 2e-4, and
+    what is added against log 0 is 1e-5.
+    """
+    x, y = x.half()[:, None] + 1e-5, y.half()[None] + 1e-5                      # (P, N, T) together
     ratio = x.log() - y.log()
     return ((x * ratio).sum(-1) - (y * ratio).sum(-1)) / 2
