@@ -4,12 +4,13 @@ Nothing is loaded or written before the request as a whole makes sense: which ar
 pictures, which are class names (arguments.py), which files will be written and whether one would
 be lost (output_files.py). After that, a bad picture costs one error line and the run goes on.
 """
-import argparse
 import gc
 import os
 import sys
 import warnings
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -20,8 +21,13 @@ from .errors import InputError, UsageError
 from .messages import complain, print_above_bar
 from .methods import parse_method
 from .origin import Origins
-from .output_files import plan
+from .output_files import Job, plan
 from .resume import relevant_options, unfinished
+
+if TYPE_CHECKING:                        # both are slow to import
+    from PIL import Image
+
+    from .model import Model
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130          # exit codes
 
@@ -34,11 +40,11 @@ x.jpg becomes x_mask.png (pixel = place of the class in your list, 0 = backgroun
 only a palette) and x_overlay.png (to look at), beside it or under -o."""
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="minifaseg", description=HELP,
+def parser() -> ArgumentParser:
+    p = ArgumentParser(prog="minifaseg", description=HELP,
                                 usage="python -m minifaseg [options] "
                                       "IMAGE [IMAGE ...] CLASS [CLASS ...]",
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+                                formatter_class=RawDescriptionHelpFormatter)
     option = p.add_argument
     switch = partial(p.add_argument, action="store_true")
 
@@ -58,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
            help=".safetensors file, diffusers folder, sd15, cartoon or auto")
 
     # What is not set stays absent: load and segment know their own defaults.
-    p.argument_default = argparse.SUPPRESS
+    p.argument_default = SUPPRESS
     option("--device", help="auto, cuda, cuda:1, mps or cpu")
     option("--dtype", help="float32, float16 or bfloat16 (default: what suits the device)")
     switch("--compile",
@@ -83,12 +89,12 @@ def parser() -> argparse.ArgumentParser:
 
 # What is asked for
 
-def given(args, *names):
+def given(args: Namespace, *names: str) -> dict[str, Any]:
     """Those of the options that are set on the command line."""
     return {name: value for name, value in vars(args).items() if name in names}
 
 
-def requested_method(args):
+def requested_method(args: Namespace) -> tuple[str, dict[str, Any]]:
     """The method's name, and the hyperparameters that --method or an option of their own set."""
     options = given(args, "threshold", "flip", "steps", "seed")
     try:
@@ -106,7 +112,7 @@ def requested_method(args):
 
 # Doing it
 
-def run(args) -> int:
+def run(args: Namespace) -> int:
     """Segments what is asked for. Returns the exit code; UsageError for a bad request."""
     args.method, args.hyperparameters = requested_method(args)
     images, classes = sort_out(args.things, args.method in minifaseg.UNSUPERVISED)
@@ -129,7 +135,7 @@ def run(args) -> int:
     return FAILED if failed else DONE
 
 
-def load_model(args):
+def load_model(args: Namespace) -> "Model":
     # Half a million objects are made to stay. Looking for garbage among them, now and when the
     # process ends, would take a second.
     gc.disable()
@@ -145,13 +151,14 @@ def load_model(args):
     return model
 
 
-def segment_all(jobs, classes, model, origins, args):
+def segment_all(jobs: list[Job], classes: tuple[str, ...], model: Any,
+                origins: Any, args: Namespace) -> int:
     """Writes the files of every job and prints what is in them. Returns how many jobs failed."""
     from .batches import segment_in_batches
     from .pictures.opening import decode, pixel_limit
     from .results import finish
 
-    def open_picture(job):
+    def open_picture(job: Job) -> "Image.Image":
         if origins:
             origins.record(job.image)
         return decode(sys.stdin.buffer if job.image == "-" else job.image)

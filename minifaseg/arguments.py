@@ -38,7 +38,7 @@ def sort_out(arguments: list[str], unsupervised: bool = False) -> tuple[list[str
         raise UsageError(str(e)) from e
 
 
-def refuse_bad_names(names):
+def refuse_bad_names(names: list[str]) -> None:
     for name in names:
         if is_path(name.lstrip()):
             raise UsageError(f"{name.strip()} ends like a file, but stands among class names; "
@@ -53,7 +53,7 @@ def real_path(path: str | os.PathLike) -> str:
     return os.path.normcase(os.path.realpath(path))
 
 
-def pictures(argument):
+def pictures(argument: str) -> list[str] | None:
     """The pictures that an argument names, or None for a class name."""
     if argument == "-" or os.path.isfile(argument):      # pathlib raises on very long names
         return [argument]
@@ -65,7 +65,7 @@ def pictures(argument):
     return [argument] if os.path.lexists(argument) or is_path(argument) else None
 
 
-def is_path(argument):
+def is_path(argument: str) -> bool:
     """Does it read like a path, also if nothing is there? A mistyped picture is no class.
 
     Whatever ends in a blank is a class: "x.jpg ".
@@ -80,7 +80,7 @@ def is_path(argument):
     return argument.lower().endswith(SUFFIXES + OTHER_SUFFIXES)
 
 
-def folder_entries(folder):
+def folder_entries(folder: str) -> list[str]:
     try:
         return [os.path.join(folder, name) for name in os.listdir(folder)]
     except OSError as e:
@@ -88,13 +88,13 @@ def folder_entries(folder):
         raise UsageError(f"{folder}: cannot be read ({why}); check the permissions") from e
 
 
-def only_pictures(place, paths):
+def only_pictures(place: str, paths: list[str]) -> list[str]:
     """The pictures among the paths in a folder or of a pattern, sorted.
 
     The others are counted in one warning. UsageError if there is no picture.
     """
     taken = []
-    others = Counter()
+    others: Counter[str] = Counter()
     for path in sorted(paths):
         kind = other_than_picture(path)
         if kind is None:
@@ -109,7 +109,7 @@ def only_pictures(place, paths):
     return taken
 
 
-def counts(kinds):
+def counts(kinds: Counter[str]) -> str:
     """".txt (3), folder (1)", at most ten kinds by name."""
     most = kinds.most_common(10)
     texts = [f"{kind} ({n})" for kind, n in most]
@@ -119,14 +119,14 @@ def counts(kinds):
     return ", ".join(texts)
 
 
-def no_picture(place, counted):
+def no_picture(place: str, counted: str) -> str:
     if os.path.isdir(place):
         return (f"{place}: a folder without pictures ({counted or 'empty'}); "
                 f'if you mean the class, write it with a blank: "{place} "')
     return f"{place}: no picture matches ({counted or 'nothing does'}); check the pattern"
 
 
-def other_than_picture(path):
+def other_than_picture(path: str) -> str | None:
     """What a path in a folder is, if it is no picture to take.
 
     The end of its name decides, and its first bytes where that is not enough.
@@ -148,7 +148,7 @@ def other_than_picture(path):
     return suffix or "without suffix"
 
 
-def first_bytes(path):
+def first_bytes(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(HEAD)

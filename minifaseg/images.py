@@ -1,6 +1,8 @@
 """Labels -> PNG mask, and an overlay to look at. (pictures/ reads pictures.)"""
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
@@ -14,7 +16,7 @@ LEGEND_LETTERS = 60               # of a name; more would make the page far wide
 PALE_SWATCH, PALE_INK, INK = (225, 225, 228), (165, 165, 170), (30, 30, 34)
 
 
-def voc_palette():
+def voc_palette() -> np.ndarray:
     """(256, 3) uint8: the colours of PASCAL VOC.
 
     Bits 0, 1, 2 of the id become the top bits of red, green, blue; bits 3, 4, 5 the next; and so
@@ -67,15 +69,16 @@ def overlay(image: Image.Image, labels: np.ndarray, classes: Sequence[str]) -> I
     return page
 
 
-def overlay_size(size):
+def overlay_size(size: tuple[int, int]) -> tuple[int, int]:
     """(width, height) of a picture -> those of its overlay, without the legend."""
     short, long = sorted(size)
     enlarged = max(1, math.ceil(SMALLEST / short))
     scale = min(enlarged, max(1, LARGEST // long), LARGEST / long)
-    return [max(1, round(side * scale)) for side in size]
+    width, height = (max(1, round(side * scale)) for side in size)
+    return width, height
 
 
-def tinted(picture, mask):
+def tinted(picture: Image.Image, mask: Image.Image) -> Image.Image:
     """The picture under the colours of a mask of its size. Light lines part the regions."""
     ids = np.asarray(mask)                                                  # (H, W)
     colours = Image.blend(picture, mask.convert("RGB"), 0.55)
@@ -84,7 +87,7 @@ def tinted(picture, mask):
     return page
 
 
-def outlines(ids, width):
+def outlines(ids: np.ndarray, width: int) -> Image.Image:
     """Soft lines, about `width` pixels wide, where neighbours have different ids."""
     edge = np.zeros(ids.shape, bool)
     edge[:, 1:] |= ids[:, 1:] != ids[:, :-1]
@@ -95,7 +98,8 @@ def outlines(ids, width):
     return ImageChops.lighter(soft, line.point(lambda value: value * 0.6))
 
 
-def legend(classes, present, width, text_size):
+def legend(classes: Sequence[str], present: np.ndarray, width: int,
+           text_size: int) -> Image.Image:
     """A white bar with a swatch and the name of each class.
 
     present: the ids that the picture has. Rows are wrapped to `width`, wider only if one name needs
@@ -129,6 +133,6 @@ def legend(classes, present, width, text_size):
     return bar
 
 
-def write_png(path, image: Image.Image, **options) -> None:
+def write_png(path: str | Path, image: Image.Image, **options: Any) -> None:
     """Writes a PNG file with Pillow's options. Raises OutputError."""
     write(path, lambda file: image.save(file, "PNG", **options))

@@ -1,13 +1,14 @@
 """What the command line prints, and where: above the progress bar if there is one."""
 import sys
 import traceback
+from typing import TextIO
 
 from tqdm import tqdm
 
 from .errors import InputError
 
 
-def print_above_bar(text: str, file=None) -> None:
+def print_above_bar(text: str, file: TextIO | None = None) -> None:
     """Prints on standard error, or in `file`."""
     file = file or sys.stderr
     tqdm.write(text, file=file)
@@ -21,7 +22,7 @@ def complain(error: Exception, debug: bool = False, image: str | None = None) ->
     print_above_bar(f"minifaseg: {explanation(error, image)}")
 
 
-def explanation(error, image):
+def explanation(error: Exception, image: str | None) -> str:
     if is_out_of_memory(error):
         text = ("out of memory; a smaller picture, --no-flip, --dtype float16 (on a GPU) "
                 "or --device cpu may help")

@@ -18,14 +18,21 @@ import json
 import math
 import os
 import stat
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .writing import write
+
+if TYPE_CHECKING:                                         # both are slow to import
+    from PIL import Image
+
+    from .model import Model
 
 LIBRARIES = ("torch", "transformers", "numpy", "pillow")
 
@@ -35,13 +42,13 @@ UNUSED = ("decoder.", "post_quant_conv.")
 new_hash = partial(hashlib.blake2b, digest_size=16)
 
 
-def digest(*parts) -> str:
+def digest(*parts: Any) -> str:
     """32 hexadecimal digits of plain values: texts, numbers, None, lists and dicts of them."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return new_hash(text.encode()).hexdigest()
 
 
-def file_digest(path, largest: float = math.inf) -> str | None:
+def file_digest(path: str | Path, largest: float = math.inf) -> str | None:
     """The digest of a file's content.
 
     None for a file that is not there, has more bytes than `largest`, or cannot be read twice, such
@@ -68,7 +75,7 @@ def code_digest() -> str:
     return digest(__version__, libraries, [file_digest(path) for path in files])
 
 
-def weights_digest(model) -> str:
+def weights_digest(model: "Model") -> str:
     """The digest of a minifaseg Model.
 
     It covers every tensor in use, in the number type in use, and all that the model's files say
@@ -81,7 +88,7 @@ def weights_digest(model) -> str:
     return networks_digest(description, model.text.tokenizer, networks)
 
 
-def transformers_digest(model, processor) -> str:
+def transformers_digest(model: Any, processor: Any) -> str:
     """The digest of a model and its processor as transformers loads them (CLIP, BLIP)."""
     config = model.config.to_dict()
     config.pop("_name_or_path", None)
@@ -89,7 +96,7 @@ def transformers_digest(model, processor) -> str:
     return networks_digest(description, processor.tokenizer, [model])
 
 
-def networks_digest(description, tokenizer, networks):
+def networks_digest(description: str, tokenizer: Any, networks: Iterable[Any]) -> str:
     import torch
     everything = new_hash(description.encode())
     everything.update(tokenizer_digest(tokenizer).encode())
@@ -101,7 +108,7 @@ def networks_digest(description, tokenizer, networks):
     return everything.hexdigest()
 
 
-def tokenizer_digest(tokenizer):
+def tokenizer_digest(tokenizer: Any) -> str:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:                                   # transformers 4's, in plain Python
         return digest(tokenizer.get_vocab(), list(getattr(tokenizer, "bpe_ranks", ())))
@@ -114,7 +121,7 @@ def tokenizer_digest(tokenizer):
 class Origins:
     """The origin of each picture of a run: a digest of its content and of all that the run uses."""
 
-    def __init__(self, model, *parts) -> None:
+    def __init__(self, model: "Model", *parts: Any) -> None:
         """parts: plain values, such as class names and options."""
         self.parts = parts
         self.contents: dict[str, str | None] = {}
@@ -135,7 +142,7 @@ class Origins:
         content = self.contents.get(path)
         return content and self.made_of(content)
 
-    def made_of(self, *content) -> str:
+    def made_of(self, *content: Any) -> str:
         """The origin of a result made from this content with what the run uses."""
         return digest(self.run, *content)
 
@@ -148,7 +155,7 @@ class Origins:
 # before it. So it does not fit a mask that was edited, shrunk or cut off, whichever chunks a tool
 # has kept.
 
-def seal(body, parts):
+def seal(body: bytes, parts: Iterable[Any]) -> bytes:
     """The end of a PNG file whose other bytes are `body`."""
     from PIL.PngImagePlugin import putchunk
     text = digest(new_hash(body).hexdigest(), *parts)
@@ -158,7 +165,7 @@ def seal(body, parts):
     return end.getvalue()
 
 
-def write_sealed(path, image, *parts) -> None:
+def write_sealed(path: str | Path, image: "Image.Image", *parts: str | None) -> None:
     """`images.write_png`, sealed with what the picture was made from."""
     png = io.BytesIO()
     image.save(png, "PNG")
@@ -166,7 +173,7 @@ def write_sealed(path, image, *parts) -> None:
     write(path, lambda file: file.write(body + seal(body, parts)))
 
 
-def is_sealed(path, *parts) -> bool:
+def is_sealed(path: str | Path, *parts: str | None) -> bool:
     """Is this the whole file that `write_sealed` made of the same parts?"""
     with suppress(OSError):
         if os.path.isfile(path):

@@ -1,5 +1,6 @@
 """Which files a run writes. Decided for all pictures before anything runs, so that none is lost."""
 import os
+from argparse import Namespace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class Job(NamedTuple):
         return [path for path in self.files() if os.path.lexists(path)]
 
 
-def plan(images: list[str], args) -> list[Job]:
+def plan(images: list[str], args: Namespace) -> list[Job]:
     """One job for each picture. UsageError if a file would be lost, before anything runs."""
     output = args.output
     if output == "-":
@@ -42,14 +43,14 @@ def plan(images: list[str], args) -> list[Job]:
     return jobs
 
 
-def names_file(output):
+def names_file(output: str | None) -> bool:
     """Does -o name the mask of one picture, and not a folder?"""
     if not output or os.path.isdir(output):
         return False
     return output.lower().endswith(SUFFIXES) or os.path.exists(output)
 
 
-def job_of(image, is_file, args):
+def job_of(image: str, is_file: bool, args: Namespace) -> Job:
     """x.jpg -> x_mask.png, x_overlay.png and x_scores.npz, beside it or where -o says."""
     source = Path("stdin" if image == "-" else image)
     if is_file:
@@ -63,13 +64,13 @@ def job_of(image, is_file, args):
 
 # Refused
 
-def refuse_more_than_a_mask(images, args):
+def refuse_more_than_a_mask(images: list[str], args: Namespace) -> None:
     if len(images) > 1 or args.json or args.scores:
         raise UsageError("-o - writes one mask to standard output: give one picture, "
                          "and neither --json nor --scores")
 
 
-def refuse_unfit_file(images, output):
+def refuse_unfit_file(images: list[str], output: str) -> None:
     if len(images) > 1:
         raise UsageError(f"-o {output}: one file for {len(images)} pictures; give a folder")
     if not output.lower().endswith(".png"):
@@ -77,7 +78,7 @@ def refuse_unfit_file(images, output):
                          "give a name ending in .png")
 
 
-def refuse_collisions(jobs):
+def refuse_collisions(jobs: list[Job]) -> None:
     """A result under the name of a picture or of another result."""
     taken = {real_path(job.image): f"the picture {job.image}" for job in jobs}
     for job in jobs:
@@ -89,7 +90,7 @@ def refuse_collisions(jobs):
             taken[place] = f"that of {job.image}"
 
 
-def refuse_existing_files(jobs):
+def refuse_existing_files(jobs: list[Job]) -> None:
     existing = []
     for job in jobs:
         existing += job.existing_files()

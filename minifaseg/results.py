@@ -1,18 +1,24 @@
 """One segmented picture on the command line: its files, and what is printed about it."""
 import json
 import sys
+from argparse import Namespace
 
 import numpy as np
+from PIL import Image
 
+from . import Result
 from .errors import shown
 from .images import PALETTE, mask_image, overlay, write_png
 from .messages import print_above_bar
-from .origin import write_sealed
+from .model import Model
+from .origin import Origins, write_sealed
+from .output_files import Job
 from .resume import sealed_parts
 from .writing import write
 
 
-def finish(job, picture, result, seconds: float, model, origins, args) -> None:
+def finish(job: Job, picture: Image.Image, result: Result, seconds: float, model: Model,
+           origins: Origins, args: Namespace) -> None:
     """Writes the files of a picture and prints what is in it. OutputError if there is no room.
 
     The mask is written last, because it is sealed with the files beside it.
@@ -38,7 +44,8 @@ def finish(job, picture, result, seconds: float, model, origins, args) -> None:
     print_above_bar(text, sys.stdout if job.mask else sys.stderr)
 
 
-def as_json(job, result, pixels, seconds, model):
+def as_json(job: Job, result: Result, pixels: list[int], seconds: float,
+            model: Model) -> str:
     """One line that a program reads."""
     classes = [{"id": i, "name": name, "color": PALETTE[i].tolist(), "pixels": pixels[i],
                 "share": pixels[i] / result.labels.size}
@@ -48,7 +55,7 @@ def as_json(job, result, pixels, seconds, model):
     return json.dumps(about, default=str)                                   # paths and the device
 
 
-def as_text(job, result, pixels, seconds):
+def as_text(job: Job, result: Result, pixels: list[int], seconds: float) -> str:
     """A line for the picture, one for each class and one for each file."""
     height, width = result.labels.shape
     names = ("background", *result.classes)

@@ -5,9 +5,12 @@ and sealed (origin.py) with its origin and with the files beside it. So files of
 taken for one result: not after a kill between two of them, and not when one of them was replaced.
 """
 import os
+from argparse import Namespace
+from typing import Any
 
 from .messages import print_above_bar
 from .origin import Origins, file_digest, is_sealed
+from .output_files import Job
 
 # Where a result goes, what is printed about it and how fast it comes. The weights and the device
 # count by what is loaded (origin.weights_digest).
@@ -15,7 +18,7 @@ IRRELEVANT = ("things output force resume json debug weights device dtype batch 
               ).split()
 
 
-def relevant_options(args) -> dict:
+def relevant_options(args: Namespace) -> dict[str, Any]:
     """The options of a command line that change what is written.
 
     These are all but those known not to, so that a new option counts.
@@ -23,20 +26,23 @@ def relevant_options(args) -> dict:
     return {name: value for name, value in vars(args).items() if name not in IRRELEVANT}
 
 
-def sealed_parts(job, origin: str | None) -> list:
+def sealed_parts(job: Job, origin: str | None) -> list[str | None]:
     """What the mask of a job is sealed with: its origin, and the files beside it as they are."""
-    return [origin, *(path and file_digest(path) for path in (job.overlay, job.scores))]
+    beside = (job.overlay, job.scores)
+    return [origin, *(file_digest(path) if path else None for path in beside)]
 
 
-def is_finished(job, origins):
+def is_finished(job: Job, origins: Origins) -> bool:
     if not all(os.path.isfile(path) for path in job.files()):
         return False
     origins.record(job.image)
     origin = origins.of(job.image)
-    return origin is not None and is_sealed(job.mask, *sealed_parts(job, origin))
+    if origin is None or job.mask is None:
+        return False
+    return is_sealed(job.mask, *sealed_parts(job, origin))
 
 
-def unfinished(jobs: list, origins: Origins) -> list:
+def unfinished(jobs: list[Job], origins: Origins) -> list[Job]:
     """The jobs that are left to do. Prints how many there are and why."""
     left = [job for job in jobs if not is_finished(job, origins)]
     reused = len(jobs) - len(left)

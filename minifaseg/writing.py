@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import OutputError
 
@@ -41,7 +42,7 @@ def write(path: str | Path, save: Callable) -> None:
                           "choose another place with -o, or make room") from e
 
 
-def is_special(path):
+def is_special(path: str | Path) -> bool:
     """Is there something that must not be replaced, such as a pipe or /dev/null?"""
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)
@@ -63,7 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
         file.close()
 
 
-def new_temporary(folder):
+def new_temporary(folder: Path) -> tuple[Path, BinaryIO]:
     """(path, open file) of a new temporary file, locked.
 
     On Windows the file is closed: an open one cannot be renamed there.
@@ -79,7 +80,7 @@ def new_temporary(folder):
         file.close()
 
 
-def lock(file, wait=True):
+def lock(file: BinaryIO, wait: bool = True) -> bool | None:
     """True: this file is locked until it closes. False: another holds it. None: no locks here."""
     if fcntl is None:
         return None
@@ -93,7 +94,7 @@ def lock(file, wait=True):
 
 
 @functools.cache
-def remove_leftovers(folder):
+def remove_leftovers(folder: Path) -> None:
     """Removes what killed processes left in a folder.
 
     Once for each process, because looking through a large folder takes time.
@@ -104,7 +105,7 @@ def remove_leftovers(folder):
                 remove_if_left(temporary)
 
 
-def remove_if_left(temporary):
+def remove_if_left(temporary: Path) -> None:
     """Removes a temporary file whose writer has ended. Without locks: one that is a day old."""
     with open(temporary, "r+b") as file:
         free = lock(file, wait=False)

@@ -59,7 +59,7 @@ def format_of(head: bytes) -> str | None:
     return None
 
 
-def brands(head):
+def brands(head: bytes) -> list[bytes]:
     """The brands that a file of the MPEG-4 family (AVIF, HEIC, films) claims."""
     if head[4:8] != b"ftyp":
         return []

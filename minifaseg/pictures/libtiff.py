@@ -8,6 +8,7 @@ import ctypes
 import functools
 import threading
 from contextlib import suppress
+from typing import Any
 
 from PIL import Image
 
@@ -19,7 +20,7 @@ class PerThread(threading.local):
 per_thread = PerThread()
 
 
-def note_error(module, text):
+def note_error(module: Any, text: Any) -> None:
     per_thread.error = True
 
 

@@ -3,10 +3,11 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from queue import Queue
 from threading import Semaphore, Thread
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -19,7 +20,7 @@ from .refusals import readable, refusal
 MAX_BYTES = 1 << 30
 
 
-def open_image(source, max_pixels: int | None = None) -> Image.Image:
+def open_image(source: Any, max_pixels: int | None = None) -> Image.Image:
     """A path, the bytes of a file or an open binary stream -> upright RGB picture.
 
     max_pixels replaces Pillow's limit of 179 million. InputError if it is no picture.
@@ -28,7 +29,7 @@ def open_image(source, max_pixels: int | None = None) -> Image.Image:
         return decode(source)
 
 
-def decode(source) -> Image.Image:
+def decode(source: Any) -> Image.Image:
     """`open_image` without a limit of its own. Several threads may share one `pixel_limit`."""
     piped = isinstance(source, bytes) or hasattr(source, "read")
     name = "standard input" if piped else shown(os.fspath(source))
@@ -56,7 +57,7 @@ def decode(source) -> Image.Image:
     return picture
 
 
-def read(source):
+def read(source: Any) -> bytes:
     """All of a stream, a regular file or a pipe.
 
     Other files may be endless, or do something when opened, so they stay closed.
@@ -81,7 +82,7 @@ def read(source):
         raise InputError(f"cannot be read ({why}); check the path and its permissions") from e
 
 
-def read_all(file):
+def read_all(file: BinaryIO) -> bytes:
     """All of a binary stream, if that is not more than MAX_BYTES."""
     data = io.BytesIO()
     while chunk := file.read(1 << 20):
@@ -127,7 +128,7 @@ def pixel_limit(max_pixels: int | None) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def ahead(function: Callable, items, count: int) -> Iterator[tuple]:
+def ahead(function: Callable, items: Iterable, count: int) -> Iterator[tuple]:
     """(item, function(item) or the exception it raised) of every item, in order.
 
     Up to `count` are computed in advance, in another thread, so that pictures are decoded while the
@@ -136,7 +137,7 @@ def ahead(function: Callable, items, count: int) -> Iterator[tuple]:
     queue: Queue = Queue()
     room = Semaphore(count)
 
-    def work():
+    def work() -> None:
         for item in items:
             room.acquire()                               # first: one too many may not fit
             try:

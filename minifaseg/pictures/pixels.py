@@ -1,5 +1,6 @@
 """Any Pillow picture -> upright RGB of 8 bits, as a viewer shows it."""
 import logging
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -50,7 +51,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return picture
 
 
-def opaque(image):
+def opaque(image: Image.Image) -> Image.Image:
     """RGB of a picture in any mode, on white. Strip by strip, so that all copies are small."""
     page = Image.new("RGB", image.size)
     rows = max(1, STRIP // image.width)
@@ -66,18 +67,18 @@ def opaque(image):
     return page
 
 
-def orientation(image):
+def orientation(image: Image.Image) -> Transpose | None:
     """What turns the picture upright, by its EXIF tag.
 
     Not ImageOps.exif_transpose: a damaged EXIF block is no reason to refuse good pixels.
     """
     try:
-        return TURNS.get(image.getexif().get(274))
+        return TURNS.get(image.getexif().get(274, 1))
     except Exception:                                    # SyntaxError, struct.error, TypeError, ...
         return None
 
 
-def scale_transparent_colour(image):
+def scale_transparent_colour(image: Any) -> None:
     """A PNG gives its transparent colour in its own depth. Pillow scales only the pixels."""
     key = image.info.get("transparency")
     if image.format != "PNG" or not image.tile:          # gone when the pixels are loaded
@@ -93,7 +94,7 @@ def scale_transparent_colour(image):
 # Depths. Pillow's own convert() would clip at 255 instead of scaling. It knows neither signed nor
 # inverted pixels.
 
-def eight_bits(image):
+def eight_bits(image: Image.Image) -> Image.Image:
     """One channel of more than 8 bits, or of signed ones, -> 8 bits; other pictures as they are."""
     if image.mode == "F":
         raise InputError("floating-point pixels, whose range nobody knows; save it as 8-bit PNG")
@@ -117,7 +118,7 @@ def eight_bits(image):
     return Image.fromarray(grey)
 
 
-def sample_type(image):
+def sample_type(image: Image.Image) -> tuple[int, bool, bool]:
     """(bits, signed, 0 is white) of the numbers in the file that a grey picture was read from."""
     tags = getattr(image, "tag_v2", None)                                   # only a TIFF has them
     if tags is not None:
@@ -130,7 +131,7 @@ def sample_type(image):
     return 16, False, False                              # to which Pillow scales PPM and JPEG 2000
 
 
-def largest_value(values, bits, signed):
+def largest_value(values: np.ndarray, bits: int, signed: bool) -> int:
     """The value that is white: the largest of the number type.
 
     Hardly any file uses all of 32 bits. Values that fit in 8 or 16 bits are taken as such.
@@ -149,12 +150,12 @@ def largest_value(values, bits, signed):
 
 # Refused
 
-def refuse_empty(image):
+def refuse_empty(image: Image.Image) -> None:
     if not image.width * image.height:
         raise InputError(f"{image.width} x {image.height}, no pixel; give a picture with some")
 
 
-def refuse_misread_tiff(image):
+def refuse_misread_tiff(image: Image.Image) -> None:
     """A TIFF that Pillow opens, but whose pixels are not the picture."""
     tags = getattr(image, "tag_v2", {})
     if tags.get(254, 0) & 1:                             # a reduced picture, as in most raw files

@@ -47,7 +47,7 @@ UNSUPPORTED = ("unsupported", "not supported", "yet supported", "cannot handle",
 USUAL = ("raw", "packbits", "lzw", "deflate", "group3", "group4", "ccitt", "jpeg")
 
 
-def unsupported(kind, words):
+def unsupported(kind: str, words: str) -> str:
     return f"a kind of {kind} that is not supported ({words}); convert it to 8-bit PNG"
 
 
@@ -61,7 +61,7 @@ def not_a_picture(data: bytes) -> str:
     return f"{known}, or badly damaged; convert it to JPEG or PNG, or download it again"
 
 
-def reason(kind, data):
+def reason(kind: str, data: bytes) -> Exception | None:
     """The error of Pillow's reader for this kind of file, which Image.open does not show."""
     try:
         Image.OPEN[kind][0](io.BytesIO(data), "").close()
@@ -70,7 +70,7 @@ def reason(kind, data):
         return e
 
 
-def tiff_pixels(data):
+def tiff_pixels(data: bytes) -> str | None:
     """What the tags of a TIFF say of its pixels: "32+32+32 bits, unsigned, raw".
 
     None if they are damaged.

@@ -65,7 +65,8 @@ class InvSeg:
         lookup = class_prompts(model.text, (*classes, *background))
         if not background:
             prompt, tokens = lookup.spans[-1]  # type: ignore[misc]  # every name has a span
-            lookup.spans.append((prompt, [tokens[-1] + 1]))                     # the end token
+            end = (prompt, [tokens[-1] + 1])                                    # the end token
+            lookup = Lookup(lookup.states, [*lookup.spans, end])
         states = image_prompt(model.text, classes, caption).states
         return capture_image(model, image, states, [self.timestep], classes, lookup,
                              seed=self.seed, flip=self.flip)

@@ -115,7 +115,8 @@ class ISeg:
         for part in split_to_fit(text, classes, " and ", before, after):
             pieces, spans = tokens_and_spans(text, part, " and ", before, after)
             states = text.states(text.ids(pieces)[None])                        # (1, T, c)
-            lookups.append(Lookup(states, [(0, span) for span in spans]))
+            places = [(0, span) for span in spans]                              # all names fit
+            lookups.append(Lookup(states, places))  # type: ignore[arg-type]
         return concatenate(lookups)
 
     @torch.no_grad()
