@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import minifaseg
 from minifaseg.bench import naive
 from minifaseg.bench.__main__ import main, measured_before
-from minifaseg.bench.experiments import Setting, process, summed
+from minifaseg.bench.running import Setting, process, summed
 from minifaseg.bench.floor import operations
 from minifaseg.bench.side import class_names
 from minifaseg.cartoon.painter import paint
@@ -75,7 +75,7 @@ def check_stages(side, *names):
 def test_stages_add_up_to_the_total(method):
     """With the release's inversion; without it: test_the_command."""
     released = {"noise": False, "steps": 1, "timestep": 1}
-    side = summed([process(CARTOON, method=method, numbers=released)])
+    side = summed([process(CARTOON, method=method, hyperparameters=released)])
     check_stages(side, "text", "vae", "inversion", "capture", "refinement")
 
 
