@@ -11,10 +11,12 @@ from safetensors import safe_open
 
 import minifaseg
 from minifaseg.cartoon.muon import Muon
-from minifaseg.cartoon.painter import Pen, paint, scenery
+from minifaseg.cartoon.drawing import Pen, ring
+from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.sample import sample
+from minifaseg.cartoon.scenery import scenery
 from minifaseg.cartoon.stream import Captions, told_scene
-from minifaseg.cartoon.things import THINGS, ring
+from minifaseg.cartoon.things import THINGS
 from minifaseg.cartoon.twins import COLOURED, TWIN_CLASSES, twins
 from minifaseg.cartoon.wild import Wild, wild
 from minifaseg.cartoon.words import (
