@@ -49,22 +49,25 @@ class Pen:
         p = np.asarray(points) @ self.matrix.T + self.offset
         return (p - self.corner) * self.zoom * self.size
 
-    def shape(self, points: Points, fill: Colour, line: float = 1.0) -> None:
-        """A filled polygon. line: width of its outline, relative to the usual one; 0 for none."""
+    def fill(self, points: Points, colour: Colour) -> None:
+        """A polygon without an outline."""
         p = self._pixels(points)
-        corners = (p * 2).ravel().tolist()
-        self.draw.polygon(corners, fill)
-        if line:
-            width = round(line * 0.022 * self.size * max(self.scale, 0.3) * self.zoom)
-            self.draw.line(corners + corners[:4], INK, max(1, width), joint="curve")
+        self.draw.polygon((p * 2).ravel().tolist(), colour)
         self.label_draw.polygon(p.ravel().tolist(), self.label)
 
-    def stroke(self, points: Points, fill: Colour, width: float) -> None:
+    def shape(self, points: Points, colour: Colour, line: float = 1.0) -> None:
+        """A polygon with an outline. line: its width, relative to the usual one."""
+        self.fill(points, colour)
+        corners = (self._pixels(points) * 2).ravel().tolist()
+        width = round(line * 0.022 * self.size * max(self.scale, 0.3) * self.zoom)
+        self.draw.line(corners + corners[:4], INK, max(1, width), joint="curve")
+
+    def stroke(self, points: Points, colour: Colour, width: float) -> None:
         """A line through the points, without an outline. Lines under a pixel have no label."""
         p = self._pixels(points)
         w = width * self.scale * self.size * self.zoom
         corners = (p * 2).ravel().tolist()
-        self.draw.line(corners, fill, max(1, round(2 * w)), joint="curve")
+        self.draw.line(corners, colour, max(1, round(2 * w)), joint="curve")
         if w >= 1:
             self.label_draw.line(p.ravel().tolist(), self.label, max(1, round(w)), joint="curve")
 

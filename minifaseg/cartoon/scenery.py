@@ -26,7 +26,7 @@ def label_of(name: str) -> int:
 def gradient(pen: Pen, top: Colour, bottom: Colour, y: float, bands: int = 14) -> None:
     for i in range(bands):
         band = box(0, y * i / bands, 1, y * (i + 1) / bands + .01)
-        pen.shape(band, mix(top, bottom, i / (bands - 1)), line=0)
+        pen.fill(band, mix(top, bottom, i / (bands - 1)))
 
 
 def sky(pen: Pen, y: float, rng: Generator, colour: Colour | None = None) -> None:
@@ -34,25 +34,25 @@ def sky(pen: Pen, y: float, rng: Generator, colour: Colour | None = None) -> Non
     gradient(pen, jitter(hour[0], rng), jitter(hour[1], rng), y)
     if hour is NIGHT:
         for _ in range(12):
-            pen.shape(ring(rng.random(), rng.random() * y, 0.006, n=6), (255, 250, 210), line=0)
-        pen.shape(ring(rng.uniform(.15, .85), 0.14, 0.06), (250, 240, 200), line=0)
+            pen.fill(ring(rng.random(), rng.random() * y, 0.006, n=6), (255, 250, 210))
+        pen.fill(ring(rng.uniform(.15, .85), 0.14, 0.06), (250, 240, 200))
         return
     if rng.random() < 0.5:
-        pen.shape(ring(rng.uniform(.1, .9), 0.13, 0.07), (255, 226, 120), line=0)
+        pen.fill(ring(rng.uniform(.1, .9), 0.13, 0.07), (255, 226, 120))
     for _ in range(rng.integers(1, 4)):
         x, h, w = rng.random(), rng.uniform(.06, .3), rng.uniform(.05, .09)
         for dx, r in ((-w, .6), (0, .9), (w, .65)):
             puff = ring(x + dx, h, w * r * 1.1, w * r * .7, n=14)
-            pen.shape(puff, (252, 252, 252), line=0)
+            pen.fill(puff, (252, 252, 252))
 
 
 def wall(pen: Pen, y: float, rng: Generator, colour: Colour) -> None:
-    pen.shape(box(0, 0, 1, y + .01), colour, line=0)
+    pen.fill(box(0, 0, 1, y + .01), colour)
     if rng.random() < 0.5:
         bricks(pen, y, shade(colour, -.25))
         return
     for i in range(7):                                      # wallpaper
-        pen.shape(box(i / 6.5, 0, i / 6.5 + .06, y + .01), shade(colour, .18), line=0)
+        pen.fill(box(i / 6.5, 0, i / 6.5 + .06, y + .01), shade(colour, .18))
     x = rng.uniform(.1, .7)                                 # a picture frame
     pen.shape(box(x, .08, x + .2, .24), (176, 130, 80))
     pen.shape(box(x + .025, .105, x + .175, .215), (236, 232, 214), line=0.5)
@@ -60,10 +60,10 @@ def wall(pen: Pen, y: float, rng: Generator, colour: Colour) -> None:
 
 def bricks(pen: Pen, y: float, joint: Colour) -> None:
     for row in range(int(y / 0.08) + 1):
-        pen.shape(box(0, row * .08, 1, row * .08 + .01), joint, line=0)
+        pen.fill(box(0, row * .08, 1, row * .08 + .01), joint)
         for column in range(5):
             x = (column + row % 2 / 2) * .22
-            pen.shape(box(x, row * .08, x + .01, min((row + 1) * .08, y)), joint, line=0)
+            pen.fill(box(x, row * .08, x + .01, min((row + 1) * .08, y)), joint)
 
 
 def forest(pen: Pen, y: float, rng: Generator, colour: Colour) -> None:
@@ -75,10 +75,10 @@ def forest(pen: Pen, y: float, rng: Generator, colour: Colour) -> None:
             pen.shape(trunk, shade((96, 72, 56), tone), line=0.5)
     for i in range(9):
         leaves = ring((i + rng.random()) / 9, rng.uniform(0, .08), .1, .09, n=14)
-        pen.shape(leaves, jitter((58, 120, 72), rng), line=0)
+        pen.fill(leaves, jitter((58, 120, 72), rng))
     for i in range(8):
         bush = ring((i + rng.random()) / 8, y, .08, rng.uniform(.03, .06), 3.14, 6.29, n=12)
-        pen.shape(bush, jitter((66, 126, 74), rng), line=0)
+        pen.fill(bush, jitter((66, 126, 74), rng))
 
 
 def mountain(pen: Pen, y: float, rng: Generator, colour: Colour) -> None:
@@ -94,9 +94,9 @@ def mountain(pen: Pen, y: float, rng: Generator, colour: Colour) -> None:
             right = (peak[0] + w * .28, peak[1] + h * .28)
             dent = (peak[0] - .02, peak[1] + h * .22)
             tongue = (peak[0] + .02, peak[1] + h * .32)
-            pen.shape([peak, left, dent, tongue, right], WHITE, line=0)     # snow
+            pen.fill([peak, left, dent, tongue, right], WHITE)     # snow
             x += w * rng.uniform(.9, 1.3)
-    pen.shape(box(0, y - .06, 1, y + .01), rock, line=0)
+    pen.fill(box(0, y - .06, 1, y + .01), rock)
 
 
 def city(pen: Pen, y: float, rng: Generator, colour: Colour) -> None:
@@ -111,7 +111,7 @@ def city(pen: Pen, y: float, rng: Generator, colour: Colour) -> None:
             for column in range(max(1, int(w / .05))):
                 if rng.random() < .75:
                     a, b = x + .015 + column * .05, y - h + .025 + row * .07
-                    pen.shape(box(a, b, a + .024, b + .035), window, line=0)
+                    pen.fill(box(a, b, a + .024, b + .035), window)
         x += w
 
 
@@ -121,10 +121,10 @@ def curtain(pen: Pen, y: float, rng: Generator, colour: Colour) -> None:
         a, b = i / n, (i + 1) / n
         for u, tone in ((0, -.28), (.25, 0), (.5, .2), (.75, -.08)):
             fold = box(a + (b - a) * u, 0, b, y + .01)
-            pen.shape(fold, shade(colour, tone), line=0)
+            pen.fill(fold, shade(colour, tone))
     for i in range(n):
         hem = ring((i + .5) / n, .03, .55 / n, .05, 0, 3.15, n=10)
-        pen.shape(hem, shade(colour, -.35), line=0)
+        pen.fill(hem, shade(colour, -.35))
 
 
 # ---- grounds: from the horizon y down to the bottom; `scenery` has filled them -------------------
@@ -133,35 +133,35 @@ def grass(pen: Pen, y: float, rng: Generator, tone: Colour) -> None:
     for _ in range(45):
         x, v, h = rng.random(), rng.uniform(y + .03, 1), rng.uniform(.015, .035)
         blade = [(x - .008, v), (x + rng.uniform(-.015, .015), v - h), (x + .008, v)]
-        pen.shape(blade, shade(tone, rng.uniform(-.3, .3)), line=0)
+        pen.fill(blade, shade(tone, rng.uniform(-.3, .3)))
 
 
 def sand(pen: Pen, y: float, rng: Generator, tone: Colour) -> None:
     for _ in range(60):
         grain = ring(rng.random(), rng.uniform(y + .02, 1), .004, n=6)
-        pen.shape(grain, shade(tone, rng.uniform(-.4, .3)), line=0)
+        pen.fill(grain, shade(tone, rng.uniform(-.4, .3)))
     for _ in range(4):
         ripple = ring(rng.random(), rng.uniform(y + .05, 1), .14, .012, n=16)
-        pen.shape(ripple, shade(tone, -.12), line=0)
+        pen.fill(ripple, shade(tone, -.12))
 
 
 def snow(pen: Pen, y: float, rng: Generator, tone: Colour) -> None:
     for _ in range(5):
         drift = ring(rng.random(), rng.uniform(y + .05, 1), .2, .02, n=16)
-        pen.shape(drift, shade(tone, -.08), line=0)
+        pen.fill(drift, shade(tone, -.08))
     for _ in range(18):
         flake = ring(rng.random(), rng.uniform(y + .02, 1), .007, n=7)
-        pen.shape(flake, (176, 200, 232), line=0)
+        pen.fill(flake, (176, 200, 232))
 
 
 def road(pen: Pen, y: float, rng: Generator, tone: Colour) -> None:
     for v in (y + .05, .96):
-        pen.shape(box(0, v, 1, v + .02), shade(tone, .6), line=0)
+        pen.fill(box(0, v, 1, v + .02), shade(tone, .6))
     v, start = (y + 1) / 2, rng.uniform(-.2, 0)
     for i in range(7):
         x = start + i * .2
         dash = [(x, v), (x + .11, v), (x + .1, v + .03), (x - .01, v + .03)]
-        pen.shape(dash, (248, 232, 160), line=0)
+        pen.fill(dash, (248, 232, 160))
 
 
 def water(pen: Pen, y: float, rng: Generator, tone: Colour) -> None:
@@ -171,17 +171,17 @@ def water(pen: Pen, y: float, rng: Generator, tone: Colour) -> None:
             x = (i + rng.random() * .5 + row % 2 / 2) / 6
             wave = [(x - .05, v), (x - .025, v - .014), (x, v), (x + .025, v - .014),
                     (x + .05, v), (x, v + .012)]
-            pen.shape(wave, shade(tone, .35), line=0)
+            pen.fill(wave, shade(tone, .35))
 
 
 def floor(pen: Pen, y: float, rng: Generator, tone: Colour) -> None:
     joint = shade(tone, -.35)
     for row in range(int((1 - y) / .09) + 1):
         v = y + .09 * row
-        pen.shape(box(0, v, 1, v + .009), joint, line=0)
+        pen.fill(box(0, v, 1, v + .009), joint)
         for i in range(3):
             x = (i + (row % 2) / 2 + .2) / 3
-            pen.shape(box(x, v, x + .009, v + .09), joint, line=0)
+            pen.fill(box(x, v, x + .009, v + .09), joint)
 
 
 DRAWN = (sky, wall, forest, mountain, city, curtain, grass, sand, snow, road, water, floor)
@@ -195,7 +195,7 @@ def draw_backdrop(pen: Pen, rng: Generator, y: float, backdrop: str, words: dict
         words[backdrop] = str(rng.choice(colours))
     pen.place(0, 0, 0, 1)
     if not backdrop:
-        pen.shape(box(0, 0, 1, 1), jitter((238, 230, 214), rng, 10), line=0)
+        pen.fill(box(0, 0, 1, 1), jitter((238, 230, 214), rng, 10))
     if backdrop in ("sky", "mountain", "city"):
         pen.place(label_of("sky"), 0, 0, 1)
         sky(pen, y, rng)

@@ -15,15 +15,15 @@ def eyes(pen: Pen, x: float, y: float, gap: float, size: float = 0.035) -> None:
     """Two eyes around (x, y), each `gap` away from there."""
     for side in (-1, 1):
         middle = x + side * gap
-        pen.shape(ring(middle, y, size, size * 1.2, n=10), INK, line=0)
+        pen.fill(ring(middle, y, size, size * 1.2, n=10), INK)
         light = ring(middle + size * 0.3, y - size * 0.4, size * 0.35, n=7)
-        pen.shape(light, WHITE, line=0)
+        pen.fill(light, WHITE)
 
 
 def wheels(pen: Pen, radius: float, hub: float) -> None:
     for x in (-0.28, 0.28):
         pen.shape(ring(x, -0.11, radius), INK)
-        pen.shape(ring(x, -0.11, hub, n=12), (206, 206, 210), line=0)
+        pen.fill(ring(x, -0.11, hub, n=12), (206, 206, 210))
 
 
 def cat(pen: Pen, colour: Colour, rng: Generator) -> None:
@@ -35,7 +35,7 @@ def cat(pen: Pen, colour: Colour, rng: Generator) -> None:
         ear = [(side * 0.3, -0.98), (side * 0.05, -0.83), (side * 0.29, -0.6)]
         inner_ear = [(side * 0.25, -0.9), (side * 0.12, -0.8), (side * 0.25, -0.7)]
         pen.shape(ear, colour)
-        pen.shape(inner_ear, (240, 160, 170), line=0)
+        pen.fill(inner_ear, (240, 160, 170))
     pen.shape(ring(0, -0.64, 0.31, 0.25), colour)
     for side in (-1, 1):
         pen.shape(ring(side * 0.13, -0.05, 0.1, 0.06), shade(colour, 0.25))
@@ -43,7 +43,7 @@ def cat(pen: Pen, colour: Colour, rng: Generator) -> None:
             whisker = [(side * 0.12, -0.56 + dy / 2), (side * 0.4, -0.57 + dy * 2)]
             pen.stroke(whisker, INK, 0.012)
     eyes(pen, 0, -0.68, 0.13, 0.05)
-    pen.shape([(-0.035, -0.6), (0.035, -0.6), (0, -0.56)], (230, 120, 140), line=0)
+    pen.fill([(-0.035, -0.6), (0.035, -0.6), (0, -0.56)], (230, 120, 140))
 
 
 def dog(pen: Pen, colour: Colour, rng: Generator) -> None:
@@ -54,7 +54,7 @@ def dog(pen: Pen, colour: Colour, rng: Generator) -> None:
     pen.shape(ring(0.06, -0.38, 0.36, 0.19), colour)
     pen.shape(ring(-0.22, -0.68, 0.22, 0.21), colour)
     pen.shape(ring(-0.38, -0.61, 0.15, 0.105), shade(colour, 0.3))
-    pen.shape(ring(-0.5, -0.655, 0.05, 0.04, n=10), INK, line=0)
+    pen.fill(ring(-0.5, -0.655, 0.05, 0.04, n=10), INK)
     pen.shape(ring(-0.08, -0.63, 0.085, 0.2), shade(colour, -0.35))
     eyes(pen, -0.26, -0.75, 0.07, 0.035)
     if rng.random() < 0.5:
@@ -66,15 +66,15 @@ def rabbit(pen: Pen, colour: Colour, rng: Generator) -> None:
     for side in (-1, 1):
         x = side * 0.12 + lean * (side + 1) / 2             # only the right ear leans
         pen.shape(ring(x, -0.83, 0.075, 0.2), colour)
-        pen.shape(ring(x, -0.81, 0.03, 0.13), (244, 170, 180), line=0)
+        pen.fill(ring(x, -0.81, 0.03, 0.13), (244, 170, 180))
     pen.shape(ring(0.25, -0.16, 0.09), WHITE)
     pen.shape(ring(0, -0.22, 0.25, 0.22), colour)
-    pen.shape(ring(0, -0.18, 0.14, 0.14), shade(colour, 0.5), line=0)
+    pen.fill(ring(0, -0.18, 0.14, 0.14), shade(colour, 0.5))
     pen.shape(ring(0, -0.54, 0.21, 0.19), colour)
     for side in (-1, 1):
         pen.shape(ring(side * 0.14, -0.04, 0.12, 0.05), shade(colour, 0.2))
     eyes(pen, 0, -0.58, 0.09, 0.04)
-    pen.shape(ring(0, -0.5, 0.03, 0.022, n=8), (230, 110, 130), line=0)
+    pen.fill(ring(0, -0.5, 0.03, 0.022, n=8), (230, 110, 130))
     pen.shape(box(-0.035, -0.46, 0.035, -0.4), WHITE, line=0.4)
 
 
@@ -83,7 +83,7 @@ def bird(pen: Pen, colour: Colour, rng: Generator) -> None:
         pen.stroke([(x, -0.2), (x, 0), (x - 0.07, 0)], (232, 140, 40), 0.03)
     pen.shape([(0.22, -0.45), (0.52, -0.66), (0.47, -0.38)], shade(colour, -0.2))
     pen.shape(ring(0, -0.42, 0.32, 0.27), colour)
-    pen.shape(ring(-0.05, -0.33, 0.18, 0.15), shade(colour, 0.55), line=0)
+    pen.fill(ring(-0.05, -0.33, 0.18, 0.15), shade(colour, 0.55))
     pen.shape(ring(-0.2, -0.72, 0.19, 0.18), colour)
     pen.shape([(-0.36, -0.79), (-0.56, -0.69), (-0.36, -0.64)], (244, 164, 44))
     lift = rng.uniform(-0.3, 0.12)
@@ -101,7 +101,7 @@ def cow(pen: Pen, colour: Colour, rng: Generator) -> None:
     spots = INK if sum(colour) > 330 else WHITE
     for _ in range(3):
         x, y = rng.uniform(-0.1, 0.32), rng.uniform(-0.5, -0.34)
-        pen.shape(ring(x, y, rng.uniform(0.05, 0.09), 0.06, n=12), spots, line=0)
+        pen.fill(ring(x, y, rng.uniform(0.05, 0.09), 0.06, n=12), spots)
     for side in (-1, 1):
         horn = [(-0.32 + side * 0.1, -0.82), (-0.32 + side * 0.17, -0.96),
                 (-0.32 + side * 0.04, -0.86)]
@@ -129,7 +129,7 @@ def bus(pen: Pen, colour: Colour, rng: Generator) -> None:
     body = [(-0.5, -0.12), (-0.5, -0.68), (-0.44, -0.76), (0.44, -0.76), (0.5, -0.68),
             (0.5, -0.12)]
     pen.shape(body, colour)
-    pen.shape(box(-0.5, -0.36, 0.5, -0.28), shade(colour, 0.55), line=0)
+    pen.fill(box(-0.5, -0.36, 0.5, -0.28), shade(colour, 0.55))
     for i in range(4):
         x = -0.42 + 0.22 * i
         pen.shape(box(x, -0.66, x + 0.17, -0.44), (188, 222, 242), line=0.6)
@@ -141,7 +141,7 @@ def boat(pen: Pen, colour: Colour, rng: Generator) -> None:
     pen.shape([(0.04, -0.95), (0.42, -0.36), (0.04, -0.36)], WHITE)
     pen.shape([(-0.04, -0.82), (-0.32, -0.36), (-0.04, -0.36)], shade(colour, 0.5))
     pen.shape([(-0.5, -0.3), (0.5, -0.3), (0.36, 0), (-0.34, 0)], colour)
-    pen.shape([(-0.46, -0.23), (0.47, -0.23), (0.45, -0.17), (-0.43, -0.17)], WHITE, line=0)
+    pen.fill([(-0.46, -0.23), (0.47, -0.23), (0.45, -0.17), (-0.43, -0.17)], WHITE)
 
 
 def house(pen: Pen, colour: Colour, rng: Generator) -> None:
@@ -163,10 +163,10 @@ def tree(pen: Pen, colour: Colour, rng: Generator) -> None:
         return
     for x, y, r in ((-0.19, -0.5, 0.2), (0.19, -0.5, 0.2), (0, -0.74, 0.25)):
         pen.shape(ring(x, y, r), colour)
-    pen.shape(ring(0, -0.57, 0.22), colour, line=0)
+    pen.fill(ring(0, -0.57, 0.22), colour)
     for _ in range(5):
         x, y = rng.uniform(-0.22, 0.22), rng.uniform(-0.85, -0.45)
-        pen.shape(ring(x, y, 0.03, n=7), shade(colour, 0.35), line=0)
+        pen.fill(ring(x, y, 0.03, n=7), shade(colour, 0.35))
 
 
 def flower(pen: Pen, colour: Colour, rng: Generator) -> None:
@@ -186,7 +186,7 @@ def mushroom(pen: Pen, colour: Colour, rng: Generator) -> None:
     pen.shape(ring(0, -0.44, 0.46, 0.44, pi, 2 * pi), colour)
     for _ in range(6):
         a, r = rng.uniform(pi * 1.12, pi * 1.88), rng.uniform(0.12, 0.36)
-        pen.shape(ring(r * cos(a), -0.46 + r * sin(a), 0.05, n=10), WHITE, line=0)
+        pen.fill(ring(r * cos(a), -0.46 + r * sin(a), 0.05, n=10), WHITE)
 
 
 def ball(pen: Pen, colour: Colour, rng: Generator) -> None:
@@ -194,7 +194,7 @@ def ball(pen: Pen, colour: Colour, rng: Generator) -> None:
     pen.shape(ring(0, -0.42, 0.42, n=32), colour)
     for i in range(3):
         a = turn + 2 * pi * i / 3
-        pen.shape([(0, -0.42)] + ring(0, -0.42, 0.4, 0.4, a, a + pi / 3, n=9), WHITE, line=0)
+        pen.fill([(0, -0.42)] + ring(0, -0.42, 0.4, 0.4, a, a + pi / 3, n=9), WHITE)
     pen.shape(ring(0, -0.42, 0.07, n=10), colour, line=0.5)
 
 
