@@ -325,7 +325,9 @@ def test_it_paints_what_the_words_say(model, n, steps):
     """Asked for snow or for grass, from the same noise, the lower part of the picture is white or green."""
     snow, grass = (mean_colour(model, f"{ground}, wall", slice(88, None), n, steps)
                    for ground in ("snow", "grass"))
-    green = lambda c: c[1] - (c[0] + c[2]) / 2
+
+    def green(colour):
+        return colour[1] - (colour[0] + colour[2]) / 2
     assert snow.mean() > grass.mean() + 30 and green(grass) > green(snow) + 15
 
 

@@ -64,8 +64,10 @@ def of_experiment(name: str, weights: Path = WEIGHTS) -> dict[str, str]:
 
 
 def expected() -> dict[str, dict[str, str]]:
-    """{thing: what it would be made from today}: experiments and plots of results.md, the README's
-    row of pictures, the notebooks."""
+    """{thing: what it would be made from today}.
+
+    Experiments and plots of results.md, the README's row of pictures, the notebooks.
+    """
     import experiments
     found = {f"results.md: {name}": of_experiment(name) for name in experiments.EXPERIMENTS}
     found |= {f"results-{name}.png": of_experiment(name) for name in experiments.PLOTS}

@@ -43,8 +43,10 @@ plt.rcParams.update({
 
 
 def array(x) -> np.ndarray:
-    """Any picture, tensor or array as a NumPy array that imshow draws: (H, W, 3) uint8, (H, W)
-    float or (H, W) integer."""
+    """Any picture, tensor or array as a NumPy array that imshow draws.
+
+    Returns (H, W, 3) uint8, (H, W) float or (H, W) integer.
+    """
     if isinstance(x, Image.Image):
         return np.asarray(x.convert("RGB"))
     if isinstance(x, torch.Tensor):
@@ -58,8 +60,10 @@ def array(x) -> np.ndarray:
 
 
 def truth(scene: Scene, classes=None) -> np.ndarray:
-    """Labels of a painted scene, numbered by `classes` (default: scene.classes) from 1 on; 0
-    elsewhere."""
+    """Labels of a painted scene, numbered by `classes` from 1 on; 0 elsewhere.
+
+    Default: scene.classes.
+    """
     labels = np.zeros_like(scene.labels)
     for i, name in enumerate(classes or scene.classes, start=1):
         labels[scene.labels == CLASSES.index(name) + 1] = i
@@ -148,8 +152,10 @@ def bars(values: dict, xlabel="", *, digits=2, width=5.2) -> None:
 
 
 def table(A, title="", *, digits=2, rows=None, columns=None, width=0.62) -> None:
-    """A small matrix (at most about 8 x 10) with its numbers in the cells; rows, columns: names
-    beside them."""
+    """A small matrix (at most about 8 x 10) with its numbers in the cells.
+
+    rows, columns: names beside them.
+    """
     A = array(A).astype(float)
     height, breadth = A.shape
     figure, axis = plt.subplots(figsize=(width * breadth + 1, 0.45 * height + 0.6))
@@ -167,7 +173,9 @@ def table(A, title="", *, digits=2, rows=None, columns=None, width=0.62) -> None
 
 
 def source(*things) -> None:
-    """The text of functions or classes, read from the package now, so that it always is the text
-    of what runs."""
+    """The text of functions or classes, read from the package now.
+
+    So it always is the text of what runs.
+    """
     texts = [inspect.getsource(thing).rstrip() for thing in things]
     display(Markdown("```python\n" + "\n\n".join(texts) + "\n```"))

@@ -24,8 +24,10 @@ SIDE, GAP, TITLE = 384, 24, 44                           # pixels of a picture, 
 
 
 def heat(image: Image.Image, score: np.ndarray) -> Image.Image:
-    """Score map (H, W) in [0, 1] over a grey picture: from deep blue through orange to pale yellow,
-    monotone in lightness."""
+    """Score map (H, W) in [0, 1] over a grey picture.
+
+    From deep blue through orange to pale yellow, monotone in lightness.
+    """
     stops = np.array([[20, 20, 60], [120, 30, 110], [225, 90, 60], [255, 190, 80],
                       [255, 250, 200]], float)
     position = score.clip(0, 1) * 4

@@ -1,5 +1,6 @@
-"""What does a network of the cartoon model's size reach with labels? The same UNet without words,
-trained on the painter's label maps.
+"""What does a network of the cartoon model's size reach when it is trained on labels?
+
+The same UNet without words, trained on the painter's label maps:
 
     python tutorial/yardstick.py --pictures 20000
 

@@ -1,5 +1,6 @@
-"""How fast is it, how large, how far from the limit? Compares in one run, on one machine, with the
-same weights and the same picture.
+"""How fast is it, how large, how far from the limit?
+
+Compares in one run, on one machine, with the same weights and the same picture:
 
     python -m minifaseg.bench
         everything, with random weights of SD 1.5's real sizes: an hour on two CPU cores
@@ -18,6 +19,7 @@ is measured anew.
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import InputError
@@ -69,7 +71,7 @@ def measured_before(path: Path, about: dict) -> dict | None:
 def measure(names: list[str], setting: Setting, out: Path) -> dict:
     """{experiment: its conditions and result}; each is kept in `out` as soon as it is measured."""
     about = {
-        "setting": setting.as_json(),
+        "setting": asdict(setting),
         "machine": machine(setting.device),
         "origin": digest(code_digest(), weights_digest(load(setting.weights, "cpu"))),
     }

@@ -21,22 +21,30 @@ from .running import Setting, by_value, in_turns, median, process, seconds_of, s
 RELEASED = {"noise": False, "timestep": 1, "steps": 1}
 
 
-def equal_pixels(one: str, other: str) -> float:
-    """The share of pixels with the same label in two .npy files."""
-    return float((np.load(one) == np.load(other)).mean())
+def equal_pixels(labels: np.ndarray, others: np.ndarray) -> float:
+    """The share of pixels with the same label."""
+    return float((labels == others).mean())
+
+
+def with_labels(setting: Setting, asks: dict[str, dict],
+                repeats: int) -> tuple[dict, dict[str, np.ndarray]]:
+    """`in_turns`, and {name: labels} of the sides that gave some."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: f"{folder}/{name}.npy" for name in asks}
+        asks = {name: ask | {"labels": files[name]} for name, ask in asks.items()}
+        results = in_turns(setting, asks, repeats)
+        written = {name: file for name, file in files.items() if os.path.exists(file)}
+        labels = {name: np.load(file) for name, file in written.items()}
+    return results, labels
 
 
 def against_naive(setting: Setting, side: int, repeats: int) -> dict:
     """This package and the plain formulation, and the share of pixels on which they agree."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = {method: f"{folder}/{method}.npy" for method in ("faseg", "naive")}
-        asks = {}
-        for method, file in files.items():
-            asks[method] = {"method": method, "side": side, "labels": file}
-        out: dict = {"side": side} | in_turns(setting, asks, repeats)
-        if all(os.path.exists(file) for file in files.values()):
-            out["equal_pixels"] = equal_pixels(files["faseg"], files["naive"])
-    return out
+    asks = {method: {"method": method, "side": side} for method in ("faseg", "naive")}
+    results, labels = with_labels(setting, asks, repeats)
+    if len(labels) == 2:
+        results["equal_pixels"] = equal_pixels(labels["faseg"], labels["naive"])
+    return {"side": side} | results
 
 
 def against_naive_half(setting: Setting) -> dict:
@@ -66,15 +74,13 @@ def variants(setting: Setting) -> dict:
         "no inversion": RELEASED | {"steps": 0},
         "no flip": RELEASED | {"flip": False},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        files = {name: f"{folder}/{name}.npy" for name in hyperparameters}
-        asks = {}
-        for name, values in hyperparameters.items():
-            asks[name] = {"hyperparameters": values, "labels": files[name], "side": side}
-        out = in_turns(setting, asks, setting.repeats)
-        for name, found in out.items():
-            found["equal_pixels"] = equal_pixels(files[name], files["as released"])
-    return {"side": side} | out
+    asks = {}
+    for name, values in hyperparameters.items():
+        asks[name] = {"hyperparameters": values, "side": side}
+    results, labels = with_labels(setting, asks, setting.repeats)
+    for name, result in results.items():
+        result["equal_pixels"] = equal_pixels(labels[name], labels["as released"])
+    return {"side": side} | results
 
 
 def classes(setting: Setting) -> dict:
@@ -96,8 +102,7 @@ def sides(setting: Setting) -> dict:
 
 
 def floor(setting: Setting) -> dict:
-    """The time of a picture, and the floor (floor.py) at the rate of the machine's own matrix
-    products."""
+    """The time of a picture, and the floor (floor.py) at the machine's rate of matrix products."""
     model = minifaseg.load(setting.weights, setting.device)
     counted = operations(setting.side, model.unet.config, model.vae.config)
     del model
@@ -192,7 +197,7 @@ def masks(setting: Setting, scenes: int = 50) -> dict:
 
         pairs = ((plain[0], tuned), (plain[1], released), (not_inverted, released))
         for shares, (one, other) in zip(equal.values(), pairs):
-            shares.append((one == other).mean())
+            shares.append(equal_pixels(one, other))
     return {"scenes": scenes} | {name: float(np.mean(shares)) for name, shares in equal.items()}
 
 

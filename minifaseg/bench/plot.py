@@ -24,9 +24,11 @@ def draw_stages(axes: Axes, results: dict) -> None:
     """Stacked bars of this package and of the plain formulation, with the floor."""
     bars = {}
     for name in ("naive-half", "naive"):
+        result = results.get(name, {})
         for side in ("faseg", "naive"):
-            if "seconds" in results.get(name, {}).get(side, {}):
-                bars[f"{side}\n{results[name]['side']} px"] = results[name][side]["seconds"]
+            seconds = result.get(side, {}).get("seconds")
+            if seconds:
+                bars[f"{side}\n{result['side']} px"] = seconds
 
     bottom = [0.0] * len(bars)
     for stage, colour in zip(STAGES, STAGE_COLOURS):                        # all but the total

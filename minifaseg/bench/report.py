@@ -1,5 +1,7 @@
-"""The results as Markdown tables: the ratio first, then medians, with the lowest and highest run in
-brackets."""
+"""The results as Markdown tables.
+
+The ratio stands first, then medians, with the lowest and highest run in brackets.
+"""
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -37,14 +39,12 @@ def two_sides(results: dict, first: str, second: str) -> list[str]:
     if failed:
         return [*failed, ""]
 
+    pairs = {stage: (a["seconds"].get(stage), b["seconds"].get(stage)) for stage in STAGES}
+    pairs["peak memory, GiB"] = (a["peak_gib"], b["peak_gib"])
     rows = []
-    for stage in STAGES:
-        if stage in a["seconds"] and stage in b["seconds"]:
-            ours, theirs = a["seconds"][stage], b["seconds"][stage]
-            if ours["median"]:
-                rows.append((stage, ratio(theirs, ours), spread(ours), spread(theirs)))
-    ours, theirs = a["peak_gib"], b["peak_gib"]
-    rows.append(("peak memory, GiB", ratio(theirs, ours), spread(ours), spread(theirs)))
+    for name, (ours, theirs) in pairs.items():
+        if ours and theirs and ours["median"]:
+            rows.append((name, ratio(theirs, ours), spread(ours), spread(theirs)))
     return table(("seconds", "ratio", first, second), rows)
 
 

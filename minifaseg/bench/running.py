@@ -4,7 +4,7 @@ import statistics
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,6 @@ class Setting:
     device: str
     side: int                                # pixels of the square picture
     repeats: int
-
-    def as_json(self) -> dict:
-        return asdict(self)
 
     @property
     def gpu(self) -> bool:

@@ -48,8 +48,10 @@ def class_names(n: int) -> tuple[str, ...]:
 
 
 class StageTimer:
-    """Measures how long calls take: after timer.watch(owner, "name", "stage"), every call of
-    owner.name counts as that stage."""
+    """Measures how long the calls of each stage take.
+
+    After timer.watch(owner, "name", "stage"), every call of owner.name counts as that stage.
+    """
 
     def __init__(self, device: str) -> None:
         self.device = torch.device(device)
@@ -73,8 +75,10 @@ class StageTimer:
         setattr(owner, name, timed)
 
     def take(self) -> dict[str, float]:
-        """{stage: seconds} since the last take. The last UNet call is the capture, those before it
-        are the inversion."""
+        """{stage: seconds} since the last take.
+
+        The last UNet call is the capture, those before it are the inversion.
+        """
         stages: dict[str, float] = {}
         unet_calls = []
         for stage, seconds in self.laps:
@@ -132,8 +136,10 @@ def largest_costs(run: Callable[[], object]) -> dict[str, float]:
 
 
 def measure(ask: Ask) -> dict[str, Any]:
-    """Loads the model and segments painted pictures, `ask.repeats` times for every number of
-    classes and of pictures."""
+    """Loads the model and segments painted pictures.
+
+    `ask.repeats` times for every number of classes and of pictures.
+    """
     start = time.perf_counter()
     model = minifaseg.load(ask.weights, ask.device, ask.dtype, compile=ask.compile)
     out: dict[str, Any] = {"load": time.perf_counter() - start, "runs": []}

@@ -1,5 +1,6 @@
-"""Paints a cartoon scene with its exact label map and a caption. Seeded, Pillow only, a few
-milliseconds.
+"""Paints a cartoon scene with its exact label map and a caption.
+
+Seeded, by Pillow only, in a few milliseconds.
 
     scene = paint(7)          # Scene(image, labels, caption, classes)
 
@@ -72,9 +73,9 @@ def draw_thing(pen: Pen, rng: Generator, extra: Generator, name: str, word: str,
 def paint(seed: int, size: int = 128, *, things: tuple[str, ...] | None = None,
           ground: str | None = None, backdrop: str | None = None,
           loose: Wild | None = None) -> Scene:
-    """The scene of this seed at `size` x `size` pixels. Another size gives the same scene, drawn
-    finer or coarser.
+    """The scene of this seed at `size` x `size` pixels.
 
+    Another size gives the same scene, drawn finer or coarser.
     What the scene shows can be given: things ("cat", "dog"), a ground, a backdrop ("" for plain
     paper); the seed decides the rest. loose: a `Wild`, for scenes to train on.
     """

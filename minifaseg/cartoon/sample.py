@@ -18,8 +18,10 @@ from minifaseg.model import Model
 @torch.no_grad()
 def sample(model: Model, prompt: str, n: int = 1, steps: int = 50, guidance: float = 4.0,
            seed: int = 0) -> list[Image.Image]:
-    """n RGB pictures of a prompt: seeded noise, then DDIM from t = 999 down to 0 with
-    classifier-free guidance."""
+    """n RGB pictures of a prompt.
+
+    Seeded noise, then DDIM from t = 999 down to 0 with classifier-free guidance.
+    """
     side = model.side // model.vae.factor
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(n, 4, side, side, generator=generator).to(model.device, model.dtype)

@@ -44,8 +44,10 @@ def open_scenes(vae_state: dict, device: str, painters: int, **options) -> Scene
 
 
 def states_one_by_one(text: Text, table: Tensor, captions: Captions) -> Tensor:
-    """(B, T, c) text states in which every phrase was encoded by itself; start and padding have the
-    empty prompt's states. table (U, L + 2): ids of all phrases, each as a prompt.
+    """(B, T, c) text states in which every phrase was encoded by itself.
+
+    Start and padding have the empty prompt's states. table (U, L + 2): ids of all phrases, each as
+    a prompt.
 
     Why: a text encoder that is trained freely with its UNet writes the whole caption into the
     padding after it, and the UNet reads only there. Words then decide what is painted, but no word
@@ -118,8 +120,10 @@ class Predict(nn.Module):
             return self.unet(z, t, states).float()
 
     def fastest(self, batch: int, device: str, text_learns: bool = False) -> Callable:
-        """On a GPU the same as CUDA graphs: a step has thousands of small kernels, slow to start
-        singly."""
+        """On a GPU the same as CUDA graphs, elsewhere the module itself.
+
+        A step has thousands of small kernels, slow to start singly.
+        """
         if not device.startswith("cuda"):
             return self
         side = SIZE // 4

@@ -19,9 +19,9 @@ TWIN_CLASSES = (*STUFF, *COLOURED)                 # label i is TWIN_CLASSES[i -
 
 
 def twins(seed: int, size: int = 128) -> Scene:
-    """The `Scene` of this seed at `size` x `size` pixels: two things of one kind in two colours,
-    one on the left, one on the right.
+    """The `Scene` of this seed at `size` x `size` pixels.
 
+    It has two things of one kind in two colours, one on the left, one on the right.
     Its labels (size, size) uint8 are numbered by TWIN_CLASSES. The first two classes are the twins,
     left and right; the caption names only these two.
     """

@@ -1,5 +1,7 @@
-"""The words of the cartoon world: names, colours, captions, and a CLIP tokenizer that knows every
-word as one token."""
+"""The words of the cartoon world: names, colours, captions, and their tokenizer.
+
+The tokenizer is CLIP's kind of byte-pair encoding; it knows every word as one token.
+"""
 import json
 import re
 from collections.abc import Sequence
@@ -105,18 +107,22 @@ def units(caption: str) -> list[str]:
 
 
 def phrases() -> list[str]:
-    """Every phrase that a caption can be made of: nouns, with and without a colour, with and
-    without an article, then joints and openings."""
+    """Every phrase that a caption can be made of.
+
+    Nouns, with and without a colour, with and without an article; then joints and openings.
+    """
     coloured = [f"{colour} {noun}".strip() for noun in NOUNS for colour in ("", *COLOURS)]
     articles = ("", "a", "an", "the")
     noun_phrases = [f"{article} {phrase}".strip() for phrase in coloured for article in articles]
-    joints = [",", "and", "with", "near", "behind", "in front of", "on", "under", "by"]
-    return [*noun_phrases, *joints, *(opening.strip() for opening in OPENINGS)]
+    joints = [joint.strip() for joint in JOINTS if joint != ", "]
+    return [*noun_phrases, ",", *joints, *(opening.strip() for opening in OPENINGS)]
 
 
 def merge(pieces: list[str], ranks: dict[tuple[str, str], int]) -> list[str]:
-    """Byte-pair encoding of one word: joins the adjacent pair of lowest rank until no known pair
-    is left."""
+    """Byte-pair encoding of one word.
+
+    Joins the adjacent pair of lowest rank until no known pair is left.
+    """
     while True:
         known = []
         for i, pair in enumerate(zip(pieces, pieces[1:])):
