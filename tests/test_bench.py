@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import minifaseg
 from minifaseg.bench import naive
 from minifaseg.bench.__main__ import main, measured_before
-from minifaseg.bench.experiments import Setting, process, summed
 from minifaseg.bench.floor import operations
+from minifaseg.bench.running import Setting, process, summed
 from minifaseg.bench.side import class_names
 from minifaseg.cartoon.painter import paint
 from minifaseg.unet import UNetConfig
@@ -75,7 +76,7 @@ def check_stages(side, *names):
 def test_stages_add_up_to_the_total(method):
     """With the release's inversion; without it: test_the_command."""
     released = {"noise": False, "steps": 1, "timestep": 1}
-    side = summed([process(CARTOON, method=method, numbers=released)])
+    side = summed([process(CARTOON, method=method, hyperparameters=released)])
     check_stages(side, "text", "vae", "inversion", "capture", "refinement")
 
 
@@ -132,7 +133,7 @@ def test_the_command_as_a_process(tmp_path):
 
 
 def test_what_was_measured_elsewhere_or_of_something_else_is_measured_anew(tmp_path):
-    about = {"setting": CARTOON.as_json(), "machine": "m", "origin": "weights and code"}
+    about = {"setting": asdict(CARTOON), "machine": "m", "origin": "weights and code"}
     kept, file = about | {"result": {"total": 1.5}}, tmp_path / "x.json"
     assert measured_before(file, about) is None
     others = (kept | {"machine": "another"}, kept | {"origin": "newer code"},

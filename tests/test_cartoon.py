@@ -10,11 +10,13 @@ import torch
 from safetensors import safe_open
 
 import minifaseg
+from minifaseg.cartoon.drawing import Pen, ring
 from minifaseg.cartoon.muon import Muon
-from minifaseg.cartoon.painter import Pen, paint, scenery
+from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.sample import sample
-from minifaseg.cartoon.stream import Captions, told_scene
-from minifaseg.cartoon.things import THINGS, ring
+from minifaseg.cartoon.scenery import scenery
+from minifaseg.cartoon.stream import Captions, captioned_scene
+from minifaseg.cartoon.things import THINGS
 from minifaseg.cartoon.twins import COLOURED, TWIN_CLASSES, twins
 from minifaseg.cartoon.wild import Wild, wild
 from minifaseg.cartoon.words import (
@@ -86,7 +88,7 @@ def test_picture_and_labels_are_drawn_alike():
     """A shape turned, mirrored and scaled covers the same pixels in the picture and in the labels, but for its smoothed rim."""
     pen = Pen(64)
     pen.place(7, 0.45, 0.8, 0.6, flip=-1, turn=0.3)
-    pen.shape(ring(0.1, -0.4, 0.4, 0.3), (200, 0, 0), line=0)
+    pen.fill(ring(0.1, -0.4, 0.4, 0.3), (200, 0, 0))
     red, labels = np.asarray(pen.image.reduce(2))[..., 0], np.asarray(pen.label_image) == 7
     assert labels.sum() > 400 and (labels != (red >= 100)).sum() <= 20
 
@@ -227,9 +229,9 @@ def test_a_view_is_a_part_of_the_scene():
 
 def test_captions_are_spelt_as_the_tokenizer_does():
     """Every caption of a wild or plain scene: the same ids; each phrase is in the table, at its own words."""
-    from minifaseg.cartoon.train import TEXT_SIZES, speller
+    from minifaseg.cartoon.train_unet import TEXT_SIZES, speller
     text, spell = Text(TEXT_SIZES, make_tokenizer(*tokenizer_files()), WORDS), speller()
-    told = [caption for seed in range(100) for caption in told_scene(seed, 64)[1]]
+    told = [caption for seed in range(100) for caption in captioned_scene(seed, 64)[1]]
     ids, phrase, place = spell(told)
     table = spell.table().numpy()
     for row, caption in enumerate(told):
@@ -242,16 +244,16 @@ def test_captions_are_spelt_as_the_tokenizer_does():
 
 def test_phrases_are_encoded_one_by_one():
     """Each phrase has the state it has alone, wherever it stands; start and padding are the empty prompt's."""
-    from minifaseg.cartoon import train
+    from minifaseg.cartoon import train_unet
     torch.manual_seed(0)
-    text, spell = Text(train.TEXT_SIZES, make_tokenizer(*tokenizer_files()), WORDS), train.speller()
+    text, spell = Text(train_unet.TEXT_SIZES, make_tokenizer(*tokenizer_files()), WORDS), train_unet.speller()
     text.model = text.build()
     for seed in range(100):
         caption = paint(seed, 16).caption
         assert sum((text.pieces(u) for u in units(caption)), []) == text.pieces(caption)
     captions = Captions(*torch.from_numpy(spell(["a black cat behind the sea", ""])).long())
     with torch.no_grad():
-        states, empty = train.states_one_by_one(text, spell.table(), captions), text([""])[0]
+        states, empty = train_unet.states_one_by_one(text, spell.table(), captions), text([""])[0]
         cat, sea = text(["a black cat"])[0, 1:4], text(["the sea"])[0, 1:3]
     assert torch.allclose(states[0, 1:4], cat, atol=1e-5) and torch.allclose(states[0, 5:7], sea, atol=1e-5)
     assert torch.equal(states[0, 7:], empty[7:]) and torch.equal(states[1], empty)
@@ -323,7 +325,9 @@ def test_it_paints_what_the_words_say(model, n, steps):
     """Asked for snow or for grass, from the same noise, the lower part of the picture is white or green."""
     snow, grass = (mean_colour(model, f"{ground}, wall", slice(88, None), n, steps)
                    for ground in ("snow", "grass"))
-    green = lambda c: c[1] - (c[0] + c[2]) / 2
+
+    def green(colour):
+        return colour[1] - (colour[0] + colour[2]) / 2
     assert snow.mean() > grass.mean() + 30 and green(grass) > green(snow) + 15
 
 

@@ -13,9 +13,9 @@ import pytest
 
 TUTORIAL = Path(__file__).parent.parent / "tutorial"
 sys.path[:0] = [str(TUTORIAL), str(Path(__file__).parent)]
-from grade import exercises, verdict
-from grade.test_exercises import grade
-from make_student import student
+from grade import exercises, verdict  # noqa: E402  (found by the line above)
+from grade.test_exercises import grade  # noqa: E402
+from make_student import student  # noqa: E402
 
 NOTEBOOKS = sorted(TUTORIAL.glob("[0-9]*.ipynb"))
 EXERCISES = [(path, e) for path in NOTEBOOKS for e in exercises(path)]
@@ -114,7 +114,9 @@ def test_student_version_fails_at_the_exercises_only(path, tmp_path):
 
 
 def test_make_student_replaces_nothing_unasked(tmp_path):
-    make = lambda *more: subprocess.run([sys.executable, TUTORIAL / "make_student.py", tmp_path, *more], capture_output=True, text=True)
+    def make(*more):
+        command = [sys.executable, TUTORIAL / "make_student.py", tmp_path, *more]
+        return subprocess.run(command, capture_output=True, text=True)
     assert make().returncode == 0 and sorted(p.name for p in tmp_path.glob("*.ipynb")) == [p.name for p in NOTEBOOKS]
     first = tmp_path / NOTEBOOKS[0].name
     first.write_text("a student's work")

@@ -1,10 +1,9 @@
 """What every table and picture of the tutorial was made from, and which are older than the weights.
 
-The record is figures/made_from.json; results.py, row.py and execute.py write it.
-
     python tutorial/made_from.py            # says what is old
-"""
 
+The record is figures/made_from.json; results.py, row.py and execute.py write it.
+"""
 import json
 from functools import cache
 from pathlib import Path
@@ -25,51 +24,51 @@ PARTS = {
 
 
 @cache
-def weights_and_code(weights):
-    return {
-        "weights": file_digest(weights),
-        "code": digest([file_digest(path) for path in sorted(PACKAGE.rglob("*.py"))]),
-    }
+def weights_and_code(weights: Path) -> dict[str, str]:
+    files = [file_digest(path) for path in sorted(PACKAGE.rglob("*.py"))]
+    return {"weights": file_digest(weights), "code": digest(files)}
 
 
-def now(methods=None, experiment=None, weights=WEIGHTS):
-    """What something made today is made from.
+def now(methods=None, experiment=None, weights: Path = WEIGHTS) -> dict[str, str]:
+    """What something that is made today is made from, as {part: digest}; see PARTS.
 
-    methods: those whose numbers count for it (default: all); experiment: its command.
+    methods: those whose hyperparameters count for it (default: all); experiment: its command.
     """
-    numbers = json.loads(Path(weights).with_suffix(".json").read_text(encoding="utf-8"))
-    asked = sorted(m for m in numbers if methods is None or m in methods)
+    tuned = json.loads(Path(weights).with_suffix(".json").read_text(encoding="utf-8"))
+    names = sorted(name for name in tuned if methods is None or name in methods)
     return {
         **weights_and_code(weights),
-        "numbers": digest([[m, numbers[m]] for m in asked]),
+        "numbers": digest([[name, tuned[name]] for name in names]),
         "experiment": digest(experiment),
     }
 
 
-def read(folder=HERE / "figures"):
+def read(folder: Path = HERE / "figures") -> dict[str, dict[str, str]]:
+    """{thing: what it was made from}; {} where there is no record."""
     path = Path(folder) / "made_from.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def note(things, folder=HERE / "figures"):
-    """Keeps {what was made: what from}, beside what is known of other things."""
+def note(things: dict[str, dict[str, str]], folder: Path = HERE / "figures") -> None:
+    """Adds {thing: what it was made from} to the record, a line for each thing."""
     known = read(folder) | things
-    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(known[name])}" for name in sorted(known))
-    write(Path(folder) / "made_from.json", lambda file: file.write(f"{{\n{lines}\n}}\n".encode()))
+    lines = [f" {json.dumps(name)}: {json.dumps(known[name])}" for name in sorted(known)]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    write(Path(folder) / "made_from.json", lambda file: file.write(text.encode()))
 
 
-def of_experiment(name, weights=WEIGHTS):
-    """Of a table of results.md, or of a plot."""
+def of_experiment(name: str, weights: Path = WEIGHTS) -> dict[str, str]:
+    """`now` of a table of results.md, or of a plot."""
     import experiments
-
     return now(experiments.methods_of(name), experiments.command(name), weights)
 
 
-def expected():
-    """{thing: what it would be made from today}: experiments and plots of results.md, README's row
-    of pictures, the notebooks."""
-    import experiments
+def expected() -> dict[str, dict[str, str]]:
+    """{thing: what it would be made from today}.
 
+    Experiments and plots of results.md, the README's row of pictures, the notebooks.
+    """
+    import experiments
     found = {f"results.md: {name}": of_experiment(name) for name in experiments.EXPERIMENTS}
     found |= {f"results-{name}.png": of_experiment(name) for name in experiments.PLOTS}
     found |= {name: now() for name in ("results.md: numbers", "results-methods.png")}
@@ -77,9 +76,10 @@ def expected():
     return found | {path.name: now(()) for path in sorted(HERE.glob("[0-9]*.ipynb"))}
 
 
-def old(parts=tuple(PARTS), folder=HERE / "figures"):
+def old(parts=tuple(PARTS), folder: Path = HERE / "figures") -> dict[str, str]:
     """{thing: why it is old}, of what is expected."""
-    known, found = read(folder), {}
+    known = read(folder)
+    found = {}
     for thing, today in expected().items():
         if thing not in known:
             found[thing] = "no record of what it was made from"

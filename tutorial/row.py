@@ -1,9 +1,10 @@
-"""The README's pictures, made by the shipped model: python tutorial/row.py
+"""The README's pictures, made by the shipped model.
 
-figures/meadow.png is a painted scene; figures/row.png shows it, what cross-attention sees of one word, what HARD makes of that,
-and the mask.
+    python tutorial/row.py
+
+figures/meadow.png is a painted scene. figures/row.png shows it, the cross-attention to one word,
+the same map refined by HARD, and the mask.
 """
-import sys
 from pathlib import Path
 
 import made_from
@@ -16,38 +17,60 @@ from minifaseg import hard, labelling, ttf
 from minifaseg.cartoon.painter import paint
 from minifaseg.images import overlay
 
-SEED, CLASSES, WORD, SIDE = 159, ("cat", "dog", "grass"), "cat", 384
+SEED = 159
+CLASSES = ("cat", "dog", "grass")
+WORD = "cat"
+SIDE, GAP, TITLE = 384, 24, 44                           # pixels of a picture, between, above
 
 
-def heat(image, score):
-    """Score map (H, W) in [0, 1] over a grey picture: from deep blue through orange to pale yellow, monotone in lightness."""
-    stops = np.array([[20, 20, 60], [120, 30, 110], [225, 90, 60], [255, 190, 80], [255, 250, 200]], float)
-    colour = np.stack([np.interp(score.clip(0, 1) * 4, range(5), stops[:, i]) for i in range(3)], axis=-1)
+def heat(image: Image.Image, score: np.ndarray) -> Image.Image:
+    """Score map (H, W) in [0, 1] over a grey picture.
+
+    From deep blue through orange to pale yellow, monotone in lightness.
+    """
+    stops = np.array([[20, 20, 60], [120, 30, 110], [225, 90, 60], [255, 190, 80],
+                      [255, 250, 200]], float)
+    position = score.clip(0, 1) * 4
+    colour = np.stack([np.interp(position, range(5), stops[:, i]) for i in range(3)], axis=-1)
     grey = np.asarray(image.convert("L"), float)[..., None]
     return Image.fromarray((0.72 * colour + 0.28 * grey).astype(np.uint8))
 
 
-def main(folder=Path(__file__).parent / "figures"):
+def score_maps(image: Image.Image, result: minifaseg.Result, weights) -> list[np.ndarray]:
+    """Maps (H, W) of WORD: its cross-attention, and the method's refined scores."""
+    captured = result.captured
+    with torch.no_grad():
+        x = hard.fuse_cross(captured, captured.lookup, weights)
+        cross = ttf.merge(hard.as_image(hard.minmax(x), captured.grids[-1]))
+    k = CLASSES.index(WORD)
+    return [labelling.upsample(s, image.size)[k].numpy() for s in (cross, result.grid_scores)]
+
+
+def main(folder: Path = Path(__file__).parent / "figures") -> None:
     image = paint(SEED, 512, things=("cat", "dog"), ground="grass").image
     image.save(folder / "meadow.png")
     model = minifaseg.load("cartoon")
-    how = minifaseg.make_method("faseg", model)
     result = minifaseg.segment(image, CLASSES, model)
-    captured, k = result.captured, CLASSES.index(WORD)
-    with torch.no_grad():
-        x = hard.fuse_cross(captured, captured.lookup, how.cross)
-        cross = ttf.merge(hard.as_image(hard.minmax(x), captured.grids[-1]))
-    show = lambda s: heat(image, labelling.upsample(s, image.size)[k].numpy())
+    method = minifaseg.make_method("faseg", model)
+    cross, refined = score_maps(image, result, method.cross)
     mask = overlay(image, result.labels, CLASSES).crop((0, 0, 512, 512))
-    columns = [("a picture", image), (f'"{WORD}": cross-attention', show(cross)), (f'"{WORD}": refined by HARD, flipped', show(result.grid_scores)),
-               (", ".join(CLASSES), mask)]
-    row, font = Image.new("RGB", (SIDE * 4 + 24 * 3, SIDE + 44), "white"), ImageFont.load_default(22)
-    for i, (title, picture) in enumerate(columns):
-        row.paste(picture.resize((SIDE, SIDE), Image.LANCZOS), (i * (SIDE + 24), 44))
-        ImageDraw.Draw(row).text((i * (SIDE + 24) + SIDE / 2, 20), title, (30, 30, 34), font, anchor="mm")
+    columns = {
+        "a picture": image,
+        f'"{WORD}": cross-attention': heat(image, cross),
+        f'"{WORD}": refined by HARD, flipped': heat(image, refined),
+        ", ".join(CLASSES): mask,
+    }
+
+    row = Image.new("RGB", (SIDE * 4 + GAP * 3, SIDE + TITLE), "white")
+    pen = ImageDraw.Draw(row)
+    font = ImageFont.load_default(22)
+    for i, (title, picture) in enumerate(columns.items()):
+        x = i * (SIDE + GAP)
+        row.paste(picture.resize((SIDE, SIDE), Image.LANCZOS), (x, TITLE))
+        pen.text((x + SIDE / 2, 20), title, (30, 30, 34), font, anchor="mm")
     row.save(folder / "row.png")
     made_from.note({"row.png": made_from.now({"faseg"})}, folder)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

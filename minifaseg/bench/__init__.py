@@ -1,1 +1,4 @@
-"""How fast, how large, how far from the limit: this package beside the plain formulation and its rivals, in one run on one machine."""
+"""Speed, memory and distance from the limit: this package beside the plain formulation and rivals.
+
+Everything is measured in one run on one machine.
+"""

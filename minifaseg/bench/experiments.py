@@ -1,12 +1,9 @@
-"""The experiments: each takes a Setting and gives plain numbers. Sides run as processes (side.py), one after the other, in turns."""
-import json
+"""The experiments. Each takes a Setting and returns plain numbers, for JSON."""
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -14,223 +11,262 @@ import torch
 import minifaseg
 
 from ..cartoon.painter import paint
+from ..model import Model
 from ..pictures.opening import ahead, decode, pixel_limit
 from . import naive
 from .floor import operations, rate
+from .running import Setting, by_value, in_turns, median, process, seconds_of, summed
 
-RELEASED = {"noise": False, "timestep": 1, "steps": 1}    # FASeg's defaults; the cartoon model has numbers of its own
-
-
-@dataclass(frozen=True)
-class Setting:
-    weights: str
-    device: str
-    side: int
-    repeats: int
-
-    def as_json(self):
-        return asdict(self)
-
-    @property
-    def gpu(self):
-        return self.device.startswith("cuda")
+# FASeg's defaults. The cartoon model has hyperparameters of its own.
+RELEASED = {"noise": False, "timestep": 1, "steps": 1}
 
 
-def process(setting, **ask) -> dict:
-    """What one side measured; {"failed": why} if it came to nothing, say for want of memory."""
-    ask = {"weights": setting.weights, "device": setting.device, "side": setting.side} | ask
-    done = subprocess.run([sys.executable, "-m", "minifaseg.bench.side", json.dumps(ask)], capture_output=True, text=True)
-    if done.returncode:
-        return {"failed": "killed, as the system does when memory ends" if done.returncode == -9 else (done.stderr.strip().splitlines() or ["?"])[-1]}
-    return json.loads(done.stdout)
+def equal_pixels(labels: np.ndarray, others: np.ndarray) -> float:
+    """The share of pixels with the same label."""
+    return float((labels == others).mean())
 
 
-def median(values):
-    values = sorted(values)
-    return {"median": statistics.median(values), "low": values[0], "high": values[-1]} if values else None
-
-
-def summed(results) -> dict:
-    """Medians and extremes over the runs of one side."""
-    if any("failed" in r for r in results):
-        return next(r for r in results if "failed" in r)
-    runs = [run for r in results for run in r["runs"]]
-    stages = sorted({stage for run in runs for stage in run} - {"classes", "batch"})
-    return {"seconds": {stage: median([run.get(stage, 0) for run in runs]) for stage in stages}, "load": median([r["load"] for r in results]),
-            "peak_gib": median([r["peak_gib"] for r in results]), "weights_gib": median([r["weights_gib"] for r in results])}
-
-
-def in_turns(setting, asks, repeats) -> dict:
-    """{name: summed} of several sides, A B A B ..."""
-    results = {name: [] for name in asks}
-    for _ in range(repeats):
-        for name, ask in asks.items():
-            if not any("failed" in r for r in results[name]):
-                results[name].append(process(setting, **ask))
-    return {name: summed(r) for name, r in results.items()}
-
-
-def against_naive(setting, side, repeats):
+def with_labels(setting: Setting, asks: dict[str, dict],
+                repeats: int) -> tuple[dict, dict[str, np.ndarray]]:
+    """`in_turns`, and {name: labels} of the sides that gave some."""
     with tempfile.TemporaryDirectory() as folder:
-        files = {method: f"{folder}/{method}.npy" for method in ("faseg", "naive")}
-        out = in_turns(setting, {method: {"method": method, "side": side, "labels": file} for method, file in files.items()}, repeats)
-        if all(map(os.path.exists, files.values())):
-            out["equal_pixels"] = float((np.load(files["faseg"]) == np.load(files["naive"])).mean())
-    return {"side": side} | out
+        files = {name: f"{folder}/{name}.npy" for name in asks}
+        asks = {name: ask | {"labels": files[name]} for name, ask in asks.items()}
+        results = in_turns(setting, asks, repeats)
+        written = {name: file for name, file in files.items() if os.path.exists(file)}
+        labels = {name: np.load(file) for name, file in written.items()}
+    return results, labels
 
 
-def against_naive_half(setting):
+def against_naive(setting: Setting, side: int, repeats: int) -> dict:
+    """This package and the plain formulation, and the share of pixels on which they agree."""
+    asks = {method: {"method": method, "side": side} for method in ("faseg", "naive")}
+    results, labels = with_labels(setting, asks, repeats)
+    if len(labels) == 2:
+        results["equal_pixels"] = equal_pixels(labels["faseg"], labels["naive"])
+    return {"side": side} | results
+
+
+def against_naive_half(setting: Setting) -> dict:
     return against_naive(setting, setting.side // 2, setting.repeats)
 
 
-def against_naive_full(setting):
-    return against_naive(setting, setting.side, max(1, setting.repeats - 1))            # minutes and many gigabytes each
+def against_naive_full(setting: Setting) -> dict:
+    """Once less, since each run takes minutes and many gigabytes."""
+    return against_naive(setting, setting.side, max(1, setting.repeats - 1))
 
 
-def methods(setting):
-    return {"side": setting.side // 2} | in_turns(setting, {m: {"method": m, "side": setting.side // 2} for m in minifaseg.METHODS}, 1)
+def methods(setting: Setting) -> dict:
+    """Every method, once."""
+    side = setting.side // 2
+    asks = {name: {"method": name, "side": side} for name in minifaseg.METHODS}
+    return {"side": side} | in_turns(setting, asks, 1)
 
 
-def variants(setting):
-    """The same without the inversion's UNet call, and without the mirror image; how many pixels keep their label."""
-    asks = {"as released": RELEASED, "no inversion": RELEASED | {"steps": 0}, "no flip": RELEASED | {"flip": False}}
-    with tempfile.TemporaryDirectory() as folder:
-        files = {name: f"{folder}/{i}.npy" for i, name in enumerate(asks)}
-        out = in_turns(setting, {name: {"numbers": numbers, "labels": files[name], "side": setting.side // 2} for name, numbers in asks.items()}, setting.repeats)
-        first = np.load(files["as released"])
-        return {"side": setting.side // 2} | {name: side | {"equal_pixels": float((np.load(files[name]) == first).mean())} for name, side in out.items()}
+def variants(setting: Setting) -> dict:
+    """Without the UNet call of the inversion, and without the mirror image.
+
+    Also the share of pixels that keep their label.
+    """
+    side = setting.side // 2
+    hyperparameters = {
+        "as released": RELEASED,
+        "no inversion": RELEASED | {"steps": 0},
+        "no flip": RELEASED | {"flip": False},
+    }
+    asks = {}
+    for name, values in hyperparameters.items():
+        asks[name] = {"hyperparameters": values, "side": side}
+    results, labels = with_labels(setting, asks, setting.repeats)
+    for name, result in results.items():
+        result["equal_pixels"] = equal_pixels(labels[name], labels["as released"])
+    return {"side": side} | results
 
 
-def by(setting, field, values, **ask):
-    """Total seconds by number of classes or of pictures, all in one process, taking turns."""
-    found = process(setting, **{field: values}, **ask)
-    if "failed" in found:
-        return found
-    return {str(v): median([run["total"] for run in found["runs"] if run[field] == v]) for v in values}
+def classes(setting: Setting) -> dict:
+    return by_value(setting, "classes", (1, 3, 10, 80, 254), repeats=2)
 
 
-def classes(setting):
-    return by(setting, "classes", (1, 3, 10, 80, 254), repeats=2)
-
-
-def batch(setting):
+def batch(setting: Setting) -> dict:
     side = setting.side if setting.gpu else setting.side // 2
-    return {"side": side} | by(setting, "batch", (1, 4, 16) if setting.gpu else (1, 2, 4), side=side, repeats=2)
+    sizes = (1, 4, 16) if setting.gpu else (1, 2, 4)
+    return {"side": side} | by_value(setting, "batch", sizes, side=side, repeats=2)
 
 
-def sides(setting):
-    return {str(side): summed([process(setting, side=side)]) for side in (setting.side, setting.side * 3 // 2, setting.side * 2)}
-
-
-def floor(setting):
-    """Totals over the least time that the machine could need at the rate of its own matrix products."""
-    model = minifaseg.load(setting.weights, setting.device)
-    counted = operations(setting.side, model.unet.config, model.vae.config)
-    dtypes = ("float16", "bfloat16") if setting.gpu else ("float32",)
-    del model
-    out = {"operations": counted}
-    for dtype in dtypes:
-        for compile in (False, True) if setting.gpu else (False,):
-            speed = rate(setting.device, getattr(torch, dtype))
-            side = summed([process(setting, dtype=dtype, compile=compile, repeats=setting.repeats, numbers=RELEASED)])
-            out[f"{dtype}{' compiled' if compile else ''}"] = side | {"rate": speed, "floor": counted["total"] / speed}
+def sides(setting: Setting) -> dict:
+    """The same picture at one, one and a half, and two times the side."""
+    out = {}
+    for side in (setting.side, setting.side * 3 // 2, setting.side * 2):
+        out[str(side)] = summed([process(setting, side=side)])
     return out
 
 
-def load(setting):
-    """Opening the checkpoint against reading its bytes, both from the page cache; imports are paid before."""
-    model = minifaseg.load(setting.weights, "cpu")
-    file, size, reading, loading, touching = model.checkpoint.path, model.checkpoint.path.stat().st_size, [], [], []
+def floor(setting: Setting) -> dict:
+    """The time of a picture, and the floor (floor.py) at the machine's rate of matrix products."""
+    model = minifaseg.load(setting.weights, setting.device)
+    counted = operations(setting.side, model.unet.config, model.vae.config)
+    del model
+
+    out: dict = {"operations": counted}
+    for dtype in ("float16", "bfloat16") if setting.gpu else ("float32",):
+        for compile in (False, True) if setting.gpu else (False,):
+            speed = rate(setting.device, getattr(torch, dtype))
+            found = process(setting, dtype=dtype, compile=compile, repeats=setting.repeats,
+                            hyperparameters=RELEASED)
+            name = f"{dtype} compiled" if compile else dtype
+            out[name] = summed([found]) | {"rate": speed, "floor": counted["total"] / speed}
+    return out
+
+
+def read_through(path) -> None:
+    """Reads every byte of a file."""
+    buffer = bytearray(16 << 20)
+    with open(path, "rb", buffering=0) as stream:
+        while stream.readinto(buffer):
+            pass
+
+
+def touch_pages(model: Model) -> None:
+    """Reads one number from every page of memory of the weights."""
+    for network in (model.unet, model.vae, model.text):
+        for p in network.parameters():
+            p.view(-1)[::1024].sum()
+
+
+def load(setting: Setting) -> dict:
+    """Opening the checkpoint, and reading its bytes, both from the page cache.
+
+    The imports are done before, and not measured.
+    """
+    path = minifaseg.load(setting.weights, "cpu").checkpoint.path
+    reading, loading, touching = [], [], []
     for _ in range(max(3, setting.repeats)):
-        start, buffer = time.perf_counter(), bytearray(16 << 20)
-        with open(file, "rb", buffering=0) as stream:
-            while stream.readinto(buffer):
-                pass
-        reading.append(time.perf_counter() - start)
+        reading.append(seconds_of(read_through, path))
         start = time.perf_counter()
         model = minifaseg.load(setting.weights, "cpu")
         loading.append(time.perf_counter() - start)
-        for net in (model.unet, model.vae, model.text):
-            for p in net.parameters():
-                p.view(-1)[::1024].sum()                                    # one number of every page of memory
+        touch_pages(model)
         touching.append(time.perf_counter() - start)
         del model
-    return {"bytes": size, "read": median(reading), "load": median(loading), "load and touch": median(touching)}
+    return {"bytes": path.stat().st_size, "read": median(reading), "load": median(loading),
+            "load and touch": median(touching)}
 
 
-def cold(setting):
+def cold(setting: Setting) -> dict:
     """Seconds from the shell: the help, and the first mask of the cartoon model."""
     with tempfile.TemporaryDirectory() as folder:
-        paint(159, 512).image.save(f"{folder}/x.png")
-        commands = {"--help": ["--help"], "first mask": [f"{folder}/x.png", "cat", "grass", "--weights", "cartoon", "--device", "cpu", "--force"]}
-        seconds = {name: [] for name in commands}
+        picture = f"{folder}/x.png"
+        paint(159, 512).image.save(picture)
+        options = ["--weights", "cartoon", "--device", "cpu", "--force"]
+        commands = {"--help": ["--help"], "first mask": [picture, "cat", "grass", *options]}
+        seconds: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(5):
             for name, arguments in commands.items():
-                start = time.perf_counter()
-                subprocess.run([sys.executable, "-m", "minifaseg", *arguments], capture_output=True, check=True)
-                seconds[name].append(time.perf_counter() - start)
-    return {name: median(s) for name, s in seconds.items()}
+                command = [sys.executable, "-m", "minifaseg", *arguments]
+                took = seconds_of(subprocess.run, command, capture_output=True, check=True)
+                seconds[name].append(took)
+    return {name: median(took) for name, took in seconds.items()}
 
 
-def masks(setting, scenes=50):
-    """Share of pixels on which the plain formulation agrees, on held-out cartoon scenes."""
+def masks(setting: Setting, scenes: int = 50) -> dict:
+    """The share of pixels on which two ways agree, on held-out cartoon scenes.
+
+    The plain formulation against this package, with two sets of hyperparameters; and this package
+    without the released inversion against itself with it.
+    """
     model = minifaseg.load("cartoon", "cpu")
-    unet, out = naive.diffusers_unet(model), {}
-    for name, numbers in (("the cartoon model's numbers", {}), ("one step of inversion, as released", RELEASED)):
-        equal, without = [], []
-        for seed in range(1000, 1000 + scenes):
-            scene, how = paint(seed, model.side), minifaseg.make_method("faseg", model, **numbers)
-            ours = minifaseg.segment(scene.image, scene.classes, model, **numbers).labels
-            equal.append((naive.segment(model, unet, scene.image, scene.classes, how)[1].numpy() == ours).mean())
-            if how.steps and not how.noise:
-                without.append((minifaseg.segment(scene.image, scene.classes, model, **numbers | {"steps": 0}).labels == ours).mean())
-        out[name] = float(np.mean(equal))
-    return {"scenes": scenes} | out | {"ours without that inversion, against ours with it": float(np.mean(without))}
+    unet = naive.diffusers_unet(model)
+    equal: dict[str, list[float]] = {
+        "the cartoon model's numbers": [],
+        "one step of inversion, as released": [],
+        "ours without that inversion, against ours with it": [],
+    }
+    for seed in range(1000, 1000 + scenes):
+        scene = paint(seed, model.side)
+        found = []
+        for hyperparameters in ({}, RELEASED, RELEASED | {"steps": 0}):
+            result = minifaseg.segment(scene.image, scene.classes, model, **hyperparameters)
+            found.append(result.labels)
+        tuned, released, not_inverted = found
+
+        plain = []
+        for hyperparameters in ({}, RELEASED):
+            method = minifaseg.make_method("faseg", model, **hyperparameters)
+            labels = naive.segment(model, unet, scene.image, scene.classes, method)[1]
+            plain.append(labels.numpy())
+
+        pairs = ((plain[0], tuned), (plain[1], released), (not_inverted, released))
+        for shares, (one, other) in zip(equal.values(), pairs):
+            shares.append(equal_pixels(one, other))
+    return {"scenes": scenes} | {name: float(np.mean(shares)) for name, shares in equal.items()}
 
 
-def folder(setting, count=24):
-    """Pictures per second of a folder of photographs' size: opened and segmented one by one, or opened ahead and seen in batches."""
+def segment_one_by_one(model: Model, files: list[str], batch: int) -> None:
+    for file in files:
+        minifaseg.segment(decode(file), ["cat", "grass"], model)
+
+
+def segment_ahead(model: Model, files: list[str], batch: int) -> None:
+    """Opens pictures while others are segmented, `batch` of them together."""
+    waiting = []
+    for _, image in ahead(decode, files, batch):
+        waiting.append(image)
+        if len(waiting) == batch:
+            minifaseg.segment_many(waiting, ["cat", "grass"], model)
+            waiting = []
+
+
+def folder(setting: Setting, count: int = 24) -> dict:
+    """Pictures per second of a folder of photographs' size, one by one or opened ahead."""
     model = minifaseg.load(setting.weights if setting.gpu else "cartoon", setting.device)
-    size, out = 8 if setting.gpu else 1, {"one by one": [], "ahead": []}
+    batch = 8 if setting.gpu else 1
+    runs = {"one by one": segment_one_by_one, "ahead": segment_ahead}
+    rates: dict[str, list[float]] = {name: [] for name in runs}
     with tempfile.TemporaryDirectory() as place, pixel_limit(None):
         files = [f"{place}/{i}.jpg" for i in range(count)]
         for i, file in enumerate(files):
             paint(i % 6, 512).image.resize((4000, 3000)).save(file)
-
-        def one_by_one():
-            for file in files:
-                minifaseg.segment(decode(file), ["cat", "grass"], model)
-
-        def opened_ahead():
-            waiting = []
-            for _, image in ahead(decode, files, size):
-                waiting.append(image)
-                if len(waiting) == size:
-                    minifaseg.segment_many(waiting, ["cat", "grass"], model)
-                    waiting = []
         for _ in range(setting.repeats):
-            for name, run in (("one by one", one_by_one), ("ahead", opened_ahead)):
-                start = time.perf_counter()
-                run()
-                out[name].append(count / (time.perf_counter() - start))
-    return {"batch": size} | {name: median(rates) for name, rates in out.items()}
+            for name, run in runs.items():
+                rates[name].append(count / seconds_of(run, model, files, batch))
+    return {"batch": batch} | {name: median(found) for name, found in rates.items()}
 
 
-def processes(setting, scenes=200):
-    """Seconds of one evaluation by one process and by two that torchrun starts, one core each; imports included."""
-    command, seconds = ["-m", "minifaseg.evaluate", "cartoon", "--weights", "cartoon", "--device", setting.device, "--seeds", f"1000:{1000 + scenes}"], {}
-    for world in (1, 2):
-        start = time.perf_counter()
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
-        subprocess.run([sys.executable, *launcher, *command], capture_output=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-        seconds[str(world)] = time.perf_counter() - start
+def processes(setting: Setting, scenes: int = 200) -> dict:
+    """Seconds of one evaluation by one process and by two, one core each; imports included.
+
+    torchrun starts the processes.
+    """
+    evaluation = ["-m", "minifaseg.evaluate", "cartoon", "--weights", "cartoon",
+                  "--device", setting.device, "--seeds", f"1000:{1000 + scenes}"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    seconds = {}
+    for world in ("1", "2"):
+        command = [sys.executable, *launcher, world, *evaluation]
+        seconds[world] = seconds_of(subprocess.run, command, capture_output=True, check=True,
+                                    env=environment)
     return {"scenes": scenes, "seconds": seconds}
 
 
-def profile(setting):
+def profile(setting: Setting) -> dict:
     """The five largest costs of a run, as shares of all."""
     return process(setting, profile=True).get("profile", {})
 
 
-EXPERIMENTS = {"cold": cold, "masks": masks, "load": load, "floor": floor, "naive-half": against_naive_half, "naive": against_naive_full, "classes": classes,
-               "variants": variants, "methods": methods, "batch": batch, "sides": sides, "folder": folder, "processes": processes, "profile": profile}
+EXPERIMENTS = {
+    "cold": cold,
+    "masks": masks,
+    "load": load,
+    "floor": floor,
+    "naive-half": against_naive_half,
+    "naive": against_naive_full,
+    "classes": classes,
+    "variants": variants,
+    "methods": methods,
+    "batch": batch,
+    "sides": sides,
+    "folder": folder,
+    "processes": processes,
+    "profile": profile,
+}

@@ -1,33 +1,47 @@
-"""The floor: operations that any exact implementation has to do, over the rate at which this machine multiplies matrices.
+"""The floor: the least time that any exact implementation needs on this machine.
 
-Counted: both UNet calls on two views and the VAE's encoder on two, convolutions, matrix products and attention, two operations for each
-multiply-add. Not counted: text, norms, activations, softmax, HARD, reading the weights. So no implementation reaches it.
+It is the number of operations that cannot be avoided, over the rate at which the machine multiplies
+matrices. Counted: both UNet calls and the VAE's encoder, each on two views, with convolutions,
+matrix products and attention; a multiply-add counts as two operations. Not counted: text, norms,
+activations, softmax, HARD, reading the weights. So no implementation reaches the floor.
 """
+import statistics
 import time
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..unet import UNet
-from ..vae import VAE
+from ..unet import UNet, UNetConfig
+from ..vae import VAE, VAEConfig
 
 
-def operations(side, unet_config, vae_config, unet_calls=2, views=2) -> dict[str, int]:
-    """{"unet": ..., "vae": ..., "total": ...} of one picture of side x side pixels, counted on shapes alone."""
+def operations(side: int, unet_config: UNetConfig, vae_config: VAEConfig, unet_calls: int = 2,
+               views: int = 2) -> dict[str, int]:
+    """{"unet": ..., "vae": ..., "total": ...} of one picture of side x side pixels.
+
+    "unet" is one call on all views. Counted on shapes alone, without weights.
+    """
     cells = side // 2 ** (len(vae_config.widths) - 1)
     with torch.device("meta"):
-        unet, vae = UNet(unet_config), VAE(vae_config, decoder=False)
-        z, text, x = torch.empty(views, 4, cells, cells), torch.empty(views, 77, unet_config.context), torch.empty(views, 3, side, side)
-    count = {}
-    for name, run in (("unet", lambda: unet(z, torch.zeros(1, device="meta"), text)), ("vae", lambda: vae.moments(x))):
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            run()
-        count[name] = counter.get_total_flops()
-    return count | {"total": unet_calls * count["unet"] + count["vae"]}
+        unet = UNet(unet_config)
+        vae = VAE(vae_config, decoder=False)
+        z = torch.empty(views, 4, cells, cells)
+        t = torch.zeros(1)
+        text = torch.empty(views, 77, unet_config.context)
+        x = torch.empty(views, 3, side, side)
+
+    with FlopCounterMode(display=False) as unet_counter, torch.no_grad():
+        unet(z, t, text)
+    with FlopCounterMode(display=False) as vae_counter, torch.no_grad():
+        vae.moments(x)
+    unet_count = unet_counter.get_total_flops()
+    vae_count = vae_counter.get_total_flops()
+    total = unet_calls * unet_count + vae_count
+    return {"unet": unet_count, "vae": vae_count, "total": total}
 
 
-def rate(device, dtype, n=None, times=10) -> float:
-    """Operations per second of n x n matrix products, the median of `times` of them."""
+def rate(device: str, dtype: torch.dtype, n: int | None = None, times: int = 10) -> float:
+    """Operations per second of n x n matrix products: the median of `times`, after three more."""
     n = n or (8192 if torch.device(device).type == "cuda" else 2048)
     a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
     seconds = []
@@ -37,4 +51,4 @@ def rate(device, dtype, n=None, times=10) -> float:
         if a.is_cuda:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
-    return 2 * n ** 3 / sorted(seconds[3:])[times // 2]
+    return 2 * n ** 3 / statistics.median_high(seconds[3:])

@@ -1,4 +1,7 @@
-"""A checkpoint of SD 1.5's real sizes with random weights: speed and memory do not ask what the weights are."""
+"""A checkpoint of SD 1.5's real sizes with random weights.
+
+Speed and memory do not depend on the values of the weights.
+"""
 from pathlib import Path
 
 import torch
@@ -10,18 +13,26 @@ from ..unet import UNet
 from ..vae import VAE
 
 
-def random_sd15(path, seed=0) -> Path:
-    """Writes it (4.3 GB, half a minute) unless it is there. Its tokenizer knows the cartoon world's words, one token each."""
+def random_sd15(path, seed: int = 0) -> Path:
+    """Writes the checkpoint (4.3 GB, half a minute) unless it is there, and returns its path.
+
+    Its tokenizer knows the words of the cartoon world, each as one token.
+    """
     path = Path(path)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(seed)
-        unet = UNet()
-        with torch.no_grad():                                               # random attention is nearly uniform; make it choose
-            for name, p in unet.named_parameters():
-                if ".to_q." in name or ".to_k." in name:
-                    p *= 4
-        vocab_json, merges_txt = tokenizer_files()
-        write_single(path, {"unet": unet.state_dict(), "vae": VAE().state_dict(), "text": Text().build().state_dict()},
-                     {"tokenizer": {"vocab_json": vocab_json, "merges_txt": merges_txt}})
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    unet = UNet()
+    # Attention with random weights is nearly uniform. Larger queries and keys make it choose.
+    with torch.no_grad():
+        for name, p in unet.named_parameters():
+            if ".to_q." in name or ".to_k." in name:
+                p.mul_(4)
+
+    networks = {"unet": unet, "vae": VAE(), "text": Text().build()}
+    states = {part: network.state_dict() for part, network in networks.items()}
+    vocab_json, merges_txt = tokenizer_files()
+    notes = {"tokenizer": {"vocab_json": vocab_json, "merges_txt": merges_txt}}
+    write_single(path, states, notes)
     return path

@@ -1,163 +1,213 @@
-"""The measured numbers as tables and as one picture: ratio first, then medians, with the lowest and highest run in brackets."""
-import os
-import platform
+"""The results as Markdown tables.
 
-import torch
+The ratio stands first, then medians, with the lowest and highest run in brackets.
+"""
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 STAGES = ("text", "vae", "inversion", "capture", "refinement", "labels", "total")
 
 
-def machine(device) -> str:
-    """What the figures hold for."""
-    if device.startswith("cuda"):
-        name = torch.cuda.get_device_name(device)
-    else:
-        try:
-            lines = open("/proc/cpuinfo").read().splitlines()
-            name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-        except (OSError, StopIteration):
-            name = platform.processor() or platform.machine()
-        best = torch.backends.cpu.get_cpu_capability()
-        name = f"{name}, {os.cpu_count()} cores ({best}), {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
-    return f"{name}; torch {torch.__version__}, Python {platform.python_version()}"
-
-
-def spread(m, digits=2, unit=""):
-    if m is None:
+def spread(values: dict[str, float] | None, digits: int = 2) -> str:
+    """ "1.50 (1.40 to 1.70)"; the median alone where all runs are equal."""
+    if values is None:
         return ""
-    ends = "" if m["low"] == m["high"] else f" ({m['low']:.{digits}f} to {m['high']:.{digits}f})"
-    return f"{m['median']:.{digits}f}{unit}{ends}"
+    middle, low, high = (f"{values[key]:.{digits}f}" for key in ("median", "low", "high"))
+    if values["low"] == values["high"]:
+        return middle
+    return f"{middle} ({low} to {high})"
 
 
-def table(head, rows):
-    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(map(str, row))} |" for row in rows), ""]
+def ratio(values: dict[str, float], to: dict[str, float]) -> str:
+    """One median over another."""
+    return f"{values['median'] / to['median']:.2f}"
 
 
-def beside(found, first, second):
-    """Two sides of `found`, stage by stage."""
-    a, b = found[first], found[second]
-    if "failed" in a or "failed" in b:
-        return [f"{name}: {side['failed']}" for name, side in ((first, a), (second, b)) if "failed" in side] + [""]
-    rows = [(stage, f"{b['seconds'][stage]['median'] / a['seconds'][stage]['median']:.2f}", spread(a["seconds"][stage]), spread(b["seconds"][stage]))
-            for stage in STAGES if stage in a["seconds"] and stage in b["seconds"] and a["seconds"][stage]["median"]]
-    rows.append(("peak memory, GiB", f"{b['peak_gib']['median'] / a['peak_gib']['median']:.2f}", spread(a["peak_gib"]), spread(b["peak_gib"])))
+def table(head: Sequence[str], rows: Iterable[Sequence]) -> list[str]:
+    """The lines of a Markdown table, and an empty one."""
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for row in rows:
+        lines.append(f"| {' | '.join(map(str, row))} |")
+    return [*lines, ""]
+
+
+def two_sides(results: dict, first: str, second: str) -> list[str]:
+    """Two sides of a comparison, stage by stage; or why one of them failed."""
+    a, b = results[first], results[second]
+    failed = [f"{name}: {results[name]['failed']}" for name in (first, second)
+              if "failed" in results[name]]
+    if failed:
+        return [*failed, ""]
+
+    pairs = {stage: (a["seconds"].get(stage), b["seconds"].get(stage)) for stage in STAGES}
+    pairs["peak memory, GiB"] = (a["peak_gib"], b["peak_gib"])
+    rows = []
+    for name, (ours, theirs) in pairs.items():
+        if ours and theirs and ours["median"]:
+            rows.append((name, ratio(theirs, ours), spread(ours), spread(theirs)))
     return table(("seconds", "ratio", first, second), rows)
 
 
-def over_first(found, what):
-    """A row for every side or value: its total over that of the first."""
-    total = lambda m: m["seconds"]["total"] if "seconds" in m else m
-    items = [(name, m) for name, m in found.items() if isinstance(m, dict)]
-    if "failed" in found or not items:
-        return [found.get("failed", "nothing measured"), ""]
-    one = total(items[0][1])["median"]
-    rows = []
-    for name, m in items:
-        if "failed" in m:
-            rows.append((name, "", m["failed"], "", ""))
-        else:
-            peak, weights = (m.get(k, {}).get("median") for k in ("peak_gib", "weights_gib"))
-            rows.append((name, f"{total(m)['median'] / one:.2f}", spread(total(m)), f"{peak:.2f} ({peak - weights:.2f} over the weights)" if peak else "",
-                         f"{m['equal_pixels']:.2%}" if "equal_pixels" in m else ""))
+def total_seconds(result: dict) -> dict[str, float]:
+    """Of a whole side, or of one value of `by_value`."""
+    return result["seconds"]["total"] if "seconds" in result else result
+
+
+def side_row(name: str, result: dict, first: dict) -> tuple[str, ...]:
+    """A side or value, in the columns of `over_first`. first: the one that ratios are over."""
+    if "failed" in result:
+        return name, "", result["failed"], "", ""
+    memory, equal = "", ""
+    if "peak_gib" in result:
+        peak = result["peak_gib"]["median"]
+        over = peak - result["weights_gib"]["median"]
+        memory = f"{peak:.2f} ({over:.2f} over the weights)"
+    if "equal_pixels" in result:
+        equal = f"{result['equal_pixels']:.2%}"
+    seconds = total_seconds(result)
+    return name, ratio(seconds, total_seconds(first)), spread(seconds), memory, equal
+
+
+def over_first(results: dict, what: str) -> list[str]:
+    """A row for every side or value: its total over that of the first one."""
+    if "failed" in results:
+        return [results["failed"], ""]
+    sides = {name: result for name, result in results.items() if isinstance(result, dict)}
+    if not sides:
+        return ["nothing measured", ""]
+
+    first = next(iter(sides.values()))
+    rows = [side_row(name, result, first) for name, result in sides.items()]
     head = (what, "ratio", "seconds", "peak memory, GiB", "equal pixels")
-    keep = [i for i in range(5) if i < 3 or any(row[i] for row in rows)]
-    return table([head[i] for i in keep], [[row[i] for i in keep] for row in rows])
+    filled = [i for i in range(len(head)) if i < 3 or any(row[i] for row in rows)]
+    shown_rows = [[row[i] for i in filled] for row in rows]
+    return table([head[i] for i in filled], shown_rows)
 
 
-def floor(r):
-    rows = [(name, f"{m['seconds']['total']['median'] / m['floor']:.2f}", spread(m["seconds"]["total"]), f"{m['floor']:.2f}", f"{m['rate'] / 1e9:.0f}",
-             f"{m['seconds']['refinement']['median'] / m['seconds']['total']['median']:.1%}", f"{m['peak_gib']['median'] - m['weights_gib']['median']:.2f}")
-            if "failed" not in m else (name, m["failed"], *[""] * 5) for name, m in r.items() if name != "operations"]
-    return [f"{r['operations']['total'] / 1e12:.2f} TFLOP a picture (UNet {r['operations']['unet'] / 1e12:.2f} a call, VAE {r['operations']['vae'] / 1e12:.2f}).", "",
-            *table(("", "ratio to the floor", "seconds", "floor, seconds", "matrix products, GFLOP/s", "refinement's share", "memory over the weights, GiB"), rows)]
+def cold(results: dict) -> list[str]:
+    return table(("", "seconds"), [(name, spread(values)) for name, values in results.items()])
 
 
-def naive(r):
-    return [f"{r['side']} pixels; {r['equal_pixels']:.3%} of the pixels have the same label." if "equal_pixels" in r else f"{r['side']} pixels.", "",
-            *beside(r, "faseg", "naive")]
+def masks(results: dict) -> list[str]:
+    rows = [(name, f"{share:.4%}") for name, share in results.items() if name != "scenes"]
+    return table((f"{results['scenes']} held-out cartoon scenes", "equal pixels"), rows)
 
 
-def batch(r):
-    if "failed" in r:
-        return [r["failed"], ""]
-    rates = {name: {k: int(name) / m[k] for k in m} for name, m in r.items() if name != "side"}       # the slowest run has the lowest rate
-    rates = {name: {"median": m["median"], "low": m["high"], "high": m["low"]} for name, m in rates.items()}
-    one = next(iter(rates.values()))["median"]
-    return [f"{r['side']} pixels.", "", *table(("pictures together", "ratio", "pictures per second"),
-                                               [(name, f"{m['median'] / one:.2f}", spread(m, 3)) for name, m in rates.items()])]
+def load(results: dict) -> list[str]:
+    read = results["read"]
+    titles = {"read": "reading the bytes", "load": "loading",
+              "load and touch": "loading, and touching every page"}
+    rows = []
+    for key, title in titles.items():
+        rows.append((title, ratio(results[key], read), spread(results[key])))
+    return table((f"{results['bytes'] / 1e9:.2f} GB", "ratio", "seconds"), rows)
 
 
-def load(r):
-    ratio = lambda k: f"{r[k]['median'] / r['read']['median']:.2f}"
-    return table((f"{r['bytes'] / 1e9:.2f} GB", "ratio", "seconds"), [("reading the bytes", "1.00", spread(r["read"])), ("loading", ratio("load"), spread(r["load"])),
-                 ("loading, and touching every page", ratio("load and touch"), spread(r["load and touch"]))])
+def floor(results: dict) -> list[str]:
+    rows = []
+    for name, result in results.items():
+        if name == "operations":
+            continue
+        if "failed" in result:
+            rows.append((name, result["failed"], *[""] * 5))
+            continue
+        total = result["seconds"]["total"]
+        share = result["seconds"]["refinement"]["median"] / total["median"]
+        over = result["peak_gib"]["median"] - result["weights_gib"]["median"]
+        rows.append((name, f"{total['median'] / result['floor']:.2f}", spread(total),
+                     f"{result['floor']:.2f}", f"{result['rate'] / 1e9:.0f}",
+                     f"{share:.1%}", f"{over:.2f}"))
+    head = ("", "ratio to the floor", "seconds", "floor, seconds",
+            "matrix products, GFLOP/s", "refinement's share", "memory over the weights, GiB")
+
+    tera = {name: f"{count / 1e12:.2f}" for name, count in results["operations"].items()}
+    counted = (f"{tera['total']} TFLOP a picture (UNet {tera['unet']} a call, "
+               f"VAE {tera['vae']}).")
+    return [counted, "", *table(head, rows)]
 
 
-def folder(r):
-    return table(("a folder", "ratio", "pictures per second"), [("one by one", "1.00", spread(r["one by one"])), (f"opened ahead, {r['batch']} together",
-                 f"{r['ahead']['median'] / r['one by one']['median']:.2f}", spread(r["ahead"]))])
+def naive(results: dict) -> list[str]:
+    line = f"{results['side']} pixels."
+    if "equal_pixels" in results:
+        line = (f"{results['side']} pixels; {results['equal_pixels']:.3%} of the pixels have the "
+                "same label.")
+    return [line, "", *two_sides(results, "faseg", "naive")]
 
 
-def processes(r):
-    one, two = r["seconds"]["1"], r["seconds"]["2"]
-    return table(("processes", "ratio", "seconds"), [(1, "1.00", f"{one:.1f}"), (2, f"{one / two:.2f}", f"{two:.1f}")])
+def variants(results: dict) -> list[str]:
+    return [f"{results['side']} pixels.", "", *over_first(results, "")]
 
 
-SECTIONS = {
-    "cold": ("From a cold process", lambda r: table(("", "seconds"), [(name, spread(m)) for name, m in r.items()])),
-    "masks": ("The same masks", lambda r: table((f"{r['scenes']} held-out cartoon scenes", "equal pixels"),
-                                                [(name, f"{v:.4%}") for name, v in r.items() if name != "scenes"])),
+def methods(results: dict) -> list[str]:
+    return [f"{results['side']} pixels, three classes.", "", *over_first(results, "method")]
+
+
+def batch(results: dict) -> list[str]:
+    if "failed" in results:
+        return [results["failed"], ""]
+    rates = {}
+    for name, seconds in results.items():
+        if name != "side":                   # the slowest run has the lowest rate
+            size = int(name)
+            rates[name] = {"median": size / seconds["median"], "low": size / seconds["high"],
+                           "high": size / seconds["low"]}
+    first = next(iter(rates.values()))
+    rows = [(name, ratio(found, first), spread(found, 3)) for name, found in rates.items()]
+    head = ("pictures together", "ratio", "pictures per second")
+    return [f"{results['side']} pixels.", "", *table(head, rows)]
+
+
+def folder(results: dict) -> list[str]:
+    one, ahead = results["one by one"], results["ahead"]
+    return table(("a folder", "ratio", "pictures per second"), [
+        ("one by one", ratio(one, one), spread(one)),
+        (f"opened ahead, {results['batch']} together", ratio(ahead, one), spread(ahead)),
+    ])
+
+
+def processes(results: dict) -> list[str]:
+    one = results["seconds"]["1"]
+    rows = []
+    for count, seconds in results["seconds"].items():
+        rows.append((count, f"{one / seconds:.2f}", f"{seconds:.1f}"))
+    return table(("processes", "ratio", "seconds"), rows)
+
+
+def profile(results: dict) -> list[str]:
+    if not results:
+        return ["nothing measured", ""]
+    rows = [(f"`{name}`", f"{share:.1%}") for name, share in results.items()]
+    return table(("operation", "share"), rows)
+
+
+# {experiment: (title, lines of its result)}
+SECTIONS: dict[str, tuple[str, Callable[[dict], list[str]]]] = {
+    "cold": ("From a cold process", cold),
+    "masks": ("The same masks", masks),
     "load": ("Loading", load),
     "floor": ("Against the floor", floor),
     "naive-half": ("Against the plain formulation, half size", naive),
     "naive": ("Against the plain formulation", naive),
-    "classes": ("Number of classes", lambda r: over_first(r, "classes")),
-    "variants": ("Variants", lambda r: [f"{r['side']} pixels.", "", *over_first(r, "")]),
-    "methods": ("Methods", lambda r: [f"{r['side']} pixels, three classes.", "", *over_first(r, "method")]),
+    "classes": ("Number of classes", partial(over_first, what="classes")),
+    "variants": ("Variants", variants),
+    "methods": ("Methods", methods),
     "batch": ("Pictures together", batch),
-    "sides": ("Resolution", lambda r: over_first(r, "pixels a side")),
+    "sides": ("Resolution", partial(over_first, what="pixels a side")),
     "folder": ("A folder of 12-megapixel JPEGs", folder),
     "processes": ("One evaluation on several processes, one core each", processes),
-    "profile": ("Largest costs", lambda r: table(("operation", "share"), [(f"`{name}`", f"{v:.1%}") for name, v in r.items()]) if r else ["nothing measured", ""]),
+    "profile": ("Largest costs", profile),
 }
 
 
-def markdown(found) -> str:
+def markdown(found: dict) -> str:
+    """A section for each experiment, below the machines.
+
+    found: {experiment: {"machine": ..., "result": ...}}.
+    """
     lines = []
-    for machine in dict.fromkeys(e["machine"] for e in found.values()):
+    for machine in dict.fromkeys(experiment["machine"] for experiment in found.values()):
         lines += [f"*{machine}.*", ""]
-    for name, e in found.items():
-        title, body = SECTIONS[name]
-        lines += [f"### {title}", "", *body(e["result"])]
+    for name, experiment in found.items():
+        title, section = SECTIONS[name]
+        lines += [f"### {title}", "", *section(experiment["result"])]
     return "\n".join(lines)
-
-
-def plot(found, file):
-    """Stages of a picture, stacked: this package, the plain formulation, the floor; totals by number of classes and by method."""
-    from matplotlib.figure import Figure
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    result = {name: e["result"] for name, e in found.items()}
-    bars = {f"{side}\n{result[name]['side']} px": result[name][side]["seconds"] for name in ("naive-half", "naive") if name in result
-            for side in ("faseg", "naive") if "seconds" in result[name].get(side, {})}
-    below = [0.0] * len(bars)
-    for stage, colour in zip(STAGES[:-1], ("#9aa0a6", "#4c78a8", "#f2b36f", "#e07b39", "#b5406b", "#54a24b")):
-        heights = [seconds.get(stage, {"median": 0})["median"] for seconds in bars.values()]
-        left.bar(list(bars), heights, bottom=below, color=colour, label=stage)
-        below = [a + b for a, b in zip(below, heights)]
-    least = [m["floor"] for name, m in result.get("floor", {}).items() if name != "operations" and "floor" in m]
-    if least and "naive" in result:
-        left.hlines(least[0], len(bars) - 2.5, len(bars) - 0.5, color="black", linestyle="dashed", linewidth=1, label="floor")
-    left.set(title="one picture, stage by stage", ylabel="seconds")
-    if bars:
-        left.legend(frameon=False, fontsize=8)
-    if "classes" in result and "failed" not in result["classes"]:
-        middle.plot(list(map(int, result["classes"])), [m["median"] for m in result["classes"].values()], "o-", color="#4c78a8")
-        middle.set(xscale="log", ylim=(0, 1.2 * max(m["high"] for m in result["classes"].values())))
-    middle.set(title="number of classes", xlabel="classes", ylabel="seconds")
-    totals = {name: m["seconds"]["total"]["median"] for name, m in result.get("methods", {}).items() if isinstance(m, dict) and "seconds" in m}
-    right.barh(list(totals)[::-1], list(totals.values())[::-1], color="#4c78a8")
-    right.set(title="methods, three classes", xlabel="seconds")
-    for axes in (left, middle, right):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file, dpi=110)
