@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="minifaseg.bench", description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("experiments", nargs="*", metavar="EXPERIMENT",
-                   help=f"{', '.join(EXPERIMENTS)} (default: all that the device can do)")
+                   help=f"{', '.join(EXPERIMENTS)} (default: all)")
     p.add_argument("--weights", default="random",
                    help='"random" (SD 1.5\'s sizes, written under --out once), '
                         "or what --weights of minifaseg takes")

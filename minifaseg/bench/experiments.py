@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -184,7 +185,8 @@ def masks(setting: Setting, scenes: int = 50) -> dict:
     for seed in range(1000, 1000 + scenes):
         scene = paint(seed, model.side)
         found = []
-        for hyperparameters in ({}, RELEASED, RELEASED | {"steps": 0}):
+        choices: list[dict[str, Any]] = [{}, RELEASED, RELEASED | {"steps": 0}]
+        for hyperparameters in choices:
             result = minifaseg.segment(scene.image, scene.classes, model, **hyperparameters)
             found.append(result.labels)
         tuned, released, not_inverted = found

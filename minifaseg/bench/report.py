@@ -5,6 +5,8 @@ The ratio stands first, then medians, with the lowest and highest run in bracket
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+from ..evaluate.markdown import table_lines
+
 STAGES = ("text", "vae", "inversion", "capture", "refinement", "labels", "total")
 
 
@@ -25,10 +27,7 @@ def ratio(values: dict[str, float], to: dict[str, float]) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence]) -> list[str]:
     """The lines of a Markdown table, and an empty one."""
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for row in rows:
-        lines.append(f"| {' | '.join(map(str, row))} |")
-    return [*lines, ""]
+    return [*table_lines(head, rows), ""]
 
 
 def two_sides(results: dict, first: str, second: str) -> list[str]:
@@ -76,7 +75,8 @@ def over_first(results: dict, what: str) -> list[str]:
     if not sides:
         return ["nothing measured", ""]
 
-    first = next(iter(sides.values()))
+    # The first that did not fail: ratios are over it.
+    first = next((side for side in sides.values() if "failed" not in side), {})
     rows = [side_row(name, result, first) for name, result in sides.items()]
     head = (what, "ratio", "seconds", "peak memory, GiB", "equal pixels")
     filled = [i for i in range(len(head)) if i < 3 or any(row[i] for row in rows)]
@@ -135,6 +135,8 @@ def naive(results: dict) -> list[str]:
 
 
 def variants(results: dict) -> list[str]:
+    if "failed" in results:
+        return [results["failed"], ""]
     return [f"{results['side']} pixels.", "", *over_first(results, "")]
 
 
