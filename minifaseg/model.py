@@ -10,8 +10,8 @@ from PIL import Image
 from .attention import at_least_float32
 from .checkpoints.checkpoint import Checkpoint
 from .checkpoints.hub import CARTOON, find
-from .checkpoints.safe_opening import few, one_line, read_json
-from .errors import InputError, WeightsError
+from .checkpoints.safe_opening import read_json
+from .errors import InputError, WeightsError, first_few, one_line
 from .images import as_rgb
 from .methods import METHODS
 from .text import Text
@@ -111,7 +111,7 @@ def hyperparameters_beside(path) -> dict:
     if unknown == set(numbers) and not any(isinstance(n, dict) for n in numbers.values()):
         return {}
     if unknown or not all(isinstance(n, dict) for n in numbers.values()):
-        raise InputError(f"{path}: not methods and their numbers ({few(sorted(unknown) or numbers.values())}); mend it, or move it away")
+        raise InputError(f"{path}: not methods and their numbers ({first_few(sorted(unknown) or numbers.values())}); mend it, or move it away")
     return numbers
 
 
@@ -139,4 +139,4 @@ def load(weights="auto", device="auto", dtype=None, compile=False) -> Model:
     if compile:
         parts["unet"].compile()
         parts["vae"].encoder.compile()
-    return Model(**parts, checkpoint=file, notes=file.metadata | hyperparameters_beside(file.path))
+    return Model(**parts, checkpoint=file, notes=file.notes | hyperparameters_beside(file.path))

@@ -22,7 +22,7 @@ def diffusers_unet(model):
             in_channels=c.latent, out_channels=c.latent, down_block_types=["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in c.attention],
             up_block_types=["CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(c.attention)])
     state = model.unet.state_dict()
-    unet.load_state_dict({theirs: state[ours] for theirs, ours in tensor_names.unet_from_diffusers(list(unet.state_dict())).items()}, assign=True)
+    unet.load_state_dict({theirs: state[ours] for theirs, ours in tensor_names.from_diffusers("unet", list(unet.state_dict())).items()}, assign=True)
     unet.set_attn_processor(AttnProcessor())
     return unet.eval()
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..checkpoints.safe_opening import one_line
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..model import pick_device
 from ..origin import transformers_digest
 
