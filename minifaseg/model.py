@@ -12,8 +12,8 @@ from torch import Tensor
 from .attention import at_least_float32
 from .checkpoints.checkpoint import Checkpoint
 from .checkpoints.hub import CARTOON, find
-from .checkpoints.safe_opening import few, one_line, read_json
-from .errors import InputError, WeightsError
+from .checkpoints.safe_opening import read_json
+from .errors import InputError, WeightsError, first_few, one_line
 from .images import as_rgb
 from .methods import METHODS
 from .text import Text
@@ -111,7 +111,7 @@ def load(weights: Any = "auto", device: Any = "auto", dtype: Any = None,
     if compile:
         unet.compile()
         vae.encoder.compile()
-    notes = checkpoint.metadata | hyperparameters_beside(checkpoint.path)
+    notes = checkpoint.notes | hyperparameters_beside(checkpoint.path)
     return Model(unet, vae, text, checkpoint, notes)
 
 
@@ -170,15 +170,13 @@ def hyperparameters_beside(path: Any) -> dict[str, Any]:
     Raises InputError for a file that is neither.
     """
     path = Path(path).with_suffix(".json")
-    if not path.is_file():
-        return {}
     notes = read_json(path)
     unknown = set(notes) - set(METHODS)
     objects = [isinstance(value, dict) for value in notes.values()]
     if len(unknown) == len(notes) and not any(objects):
         return {}
     if unknown or not all(objects):
-        wrong = few(sorted(unknown) or notes.values())
+        wrong = first_few(sorted(unknown) or notes.values())
         raise InputError(f"{path}: not methods and their numbers ({wrong}); "
                          "mend it, or move it away")
     return notes

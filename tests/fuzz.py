@@ -195,7 +195,7 @@ def good_checkpoints():
     vocab, merges = {t: i for i, t in enumerate(["a", "a</w>", "b", "b</w>", "ab", "<|startoftext|>", "<|endoftext|>"])}, "#version: 0.2\na b\n"
     with torch.device("meta"):
         nets = {"unet": UNet(unet), "vae": VAE(vae), "text": Text(text).build()}
-    headers = {part: {tensor_names.text_key(k) if part == "text" else k: ["F16", list(v.shape), None] for k, v in net.state_dict().items()}
+    headers = {part: {tensor_names.unwrapped(k): ["F16", list(v.shape), None] for k, v in net.state_dict().items()}
                for part, net in nets.items()}
     notes = {"unet": {"heads": 2, "groups": 2}, "vae": {"groups": 2, "scaling": 0.5}, "text": {"heads": 2}, "words": ["a", "ab"], "side": 16,
              "tokenizer": {"vocab_json": json.dumps(vocab), "merges_txt": merges}}
@@ -203,7 +203,7 @@ def good_checkpoints():
     theirs = {"unet": lambda k: tensor_names.rename(k, tensor_names.unet_table(1, [True, False])), "vae": lambda k: tensor_names.rename(k, tensor_names.vae_table(2, 1)),
               "text": lambda k: "text_model." + k}
     folder = {f"{FOLDER[p]}.safetensors": {theirs[p](k): v for k, v in header.items()} for p, header in headers.items()}
-    folder |= folder_configs(unet, vae, text) | {"minifaseg.json": {"words": ["a", "ab"], "side": 16}, "tokenizer/vocab.json": vocab,
+    folder |= folder_configs(unet, vae, text, 6, 7) | {"minifaseg.json": {"words": ["a", "ab"], "side": 16}, "tokenizer/vocab.json": vocab,
               "tokenizer/tokenizer_config.json": {"tokenizer_class": "CLIPTokenizer", "model_max_length": 8}, "tokenizer/merges.txt": merges}
     return json.dumps([{"one.safetensors": single}, folder, newer(folder)])
 

@@ -22,8 +22,8 @@ from minifaseg.checkpoints.checkpoint import Checkpoint, write_single
 from minifaseg.checkpoints.hub import (
     CARTOON,
     REPO,
+    REPO_COPIES,
     REVISION,
-    SAME,
     cached_tokenizer,
     find,
     hub_files,
@@ -34,7 +34,7 @@ from minifaseg.vae import VAE, VAEConfig
 
 ROOT = Path(__file__).parents[1]
 UNET = "unet/diffusion_pytorch_model.safetensors"
-HOMES = "|".join(map(re.escape, (REPO, *SAME)))
+HOMES = "|".join(map(re.escape, (REPO, *REPO_COPIES)))
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +232,7 @@ def fetch(hub, tmp_path, monkeypatch):
     return files_of
 
 
-@pytest.mark.parametrize("repo", SAME)
+@pytest.mark.parametrize("repo", REPO_COPIES)
 def test_sd15_in_the_cache_under_another_name(fetch, capsys, repo):
     """As diffusers fetched it when that was its home."""
     place = fetch(repo, hub_files())
@@ -246,18 +246,18 @@ def test_sd15_in_the_cache_under_another_name(fetch, capsys, repo):
 def test_the_cache_as_it_fills(fetch):
     """Nothing is found before all is there; then, of two homes, today's."""
     files = hub_files(half=True)
-    fetch(SAME[0], files[:-1])
+    fetch(REPO_COPIES[0], files[:-1])
     assert find("auto") == CARTOON
     with pytest.raises(InputError, match="sd15: Stable Diffusion 1.5 is not in the hub cache"):
         find("sd15")
-    old = fetch(SAME[0], files[-1:])
+    old = fetch(REPO_COPIES[0], files[-1:])
     assert find("auto") == old
     assert fetch(REPO, hub_files()) == find("auto") != old
 
 
 def test_the_tokenizer_under_another_name(fetch):
     """It serves single files that have none."""
-    place = fetch(SAME[0], ["tokenizer/vocab.json", "tokenizer/merges.txt"])
+    place = fetch(REPO_COPIES[0], ["tokenizer/vocab.json", "tokenizer/merges.txt"])
     assert cached_tokenizer() == place / "tokenizer" and find("auto") == CARTOON
 
 

@@ -143,7 +143,7 @@ def damaged(folder, tmp_path, change):
     (lambda s: s.pop("model.diffusion_model.out.2.bias"), ["unet", "missing", "out.2.bias"]),
     (lambda s: s.update({"model.diffusion_model.out.9.bias": torch.zeros(1)}), ["unet", "surplus", "out.9.bias"]),
     (lambda s: s.update({"first_stage_model.quant_conv.bias": torch.zeros(3)}), ["vae", "quant_conv.bias", "(3,)", "(8,)"]),
-    (lambda s: s.update({"cond_stage_model.transformer.text_model.final_layer_norm.bias": torch.zeros(32, dtype=torch.int64)}), ["text", "int64"]),
+    (lambda s: s.update({"cond_stage_model.transformer.text_model.final_layer_norm.bias": torch.zeros(32, dtype=torch.int64)}), ["text", "I64"]),
     (lambda s: s.update({"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(32, 9, 3, 3)}), ["inpainting", "9"]),
     (lambda s: [s.pop(k) for k in list(s) if k.startswith("first_stage")], ["vae"]),
 ])

@@ -56,7 +56,7 @@ def test_diffusers_takes_what_convert_made_of_it(single, pipeline, tmp_path):
 def test_a_tokenizer_of_today_beside_a_single_file(saved, single, pipeline, tmp_path, capsys):
     """In `tokenizer/` or right beside it; CLIP's own two files before that."""
     path = tmp_path / "sd.safetensors"
-    notes = Checkpoint(single).metadata
+    notes = Checkpoint(single).notes
     del notes["tokenizer"]
     changed(single, path, metadata={"minifaseg": json.dumps(notes)})
     for beside in (tmp_path / "tokenizer", tmp_path):
@@ -84,14 +84,14 @@ def test_clips_own_vocabulary_goes_beside_the_file(clip_vocabulary, tmp_path):
     file = tmp_path / "a" / "sd.safetensors"
     file.parent.mkdir()
     assert weights.main(["convert", str(tmp_path / "sd"), str(file)]) == 0
-    assert "minifaseg" not in metadata_of(file) or "tokenizer" not in Checkpoint(file).metadata
+    assert "minifaseg" not in metadata_of(file) or "tokenizer" not in Checkpoint(file).notes
     assert (tmp_path / "a/tokenizer/tokenizer_config.json").read_bytes() == \
         (tmp_path / "sd/tokenizer/tokenizer_config.json").read_bytes()
     assert same_words(file, pipe)
     shutil.rmtree(tmp_path / "a/tokenizer")              # the same in CLIP's own two files: enough
     shutil.copytree(clip_vocabulary, tmp_path / "a/tokenizer")
     assert weights.main(["convert", str(tmp_path / "sd"), str(file), "--force"]) == 0
-    assert "tokenizer" not in Checkpoint(file).metadata and same_words(file, pipe)
+    assert "tokenizer" not in Checkpoint(file).notes and same_words(file, pipe)
     pipe = with_inversion(pipe)
     pipe.save_pretrained(tmp_path / "one-more")
     file = tmp_path / "a" / "one-more.safetensors"

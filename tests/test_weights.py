@@ -136,7 +136,7 @@ def test_notes_beyond_sizes_survive_the_trip(single, tmp_path):
     save_file(tensors, tmp_path / "a.safetensors", {"minifaseg": json.dumps(notes)})
     assert weights.main(["convert", str(tmp_path / "a.safetensors"), str(tmp_path / "b")]) == 0
     assert weights.main(["convert", str(tmp_path / "b"), str(tmp_path / "c.safetensors")]) == 0
-    assert Checkpoint(tmp_path / "c.safetensors").metadata == notes
+    assert Checkpoint(tmp_path / "c.safetensors").notes == notes
 
 
 def test_a_standard_vocabulary_goes_beside_the_file_once(folder, tmp_path, capsys):

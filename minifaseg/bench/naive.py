@@ -46,7 +46,7 @@ def diffusers_unet(model: Model) -> Any:
         )
 
     weights = model.unet.state_dict()
-    our_names = tensor_names.unet_from_diffusers(list(unet.state_dict()))
+    our_names = tensor_names.from_diffusers("unet", list(unet.state_dict()))
     state = {theirs: weights[ours] for theirs, ours in our_names.items() if ours}
     unet.load_state_dict(state, assign=True)
     unet.set_attn_processor(AttnProcessor())

@@ -13,77 +13,82 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..text import TextConfig
+from ..unet import UNetConfig
+from ..vae import VAEConfig
 from . import tensor_names
 from .checkpoint import Checkpoint, write_single
-from .examine import NETWORK, examine
-from .hub import FOLDER, TOKENIZER_FILES, find, has_tokenizer
-from .safe_opening import one_line
-from .tokenizer import read_tokenizer, tokenizer_texts
-
-UNSEEN = ("heads", "groups", "scaling")        # what tensor shapes cannot tell
+from .examine import STANDARD, examine
+from .hub import FOLDER, find, has_tokenizer, tokenizer_beside
+from .layouts import SETTINGS
+from .tokenizer import read_tokenizer, write_tokenizer
 
 
-def convert(source, target, dtype="keep", force=False):
+def convert(source: str, target: str, dtype: str = "keep", force: bool = False) -> None:
     """Writes `source` to `target`: a single file if that ends in .safetensors, else a folder.
 
-    dtype: "keep", or what all tensors become: "float16", "bfloat16", "float32". Raises InputError.
+    source: what hub.find takes. dtype: "keep", or what all tensors become: "float16", "bfloat16",
+    "float32". force: replace the target. Raises InputError.
     """
-    source, target = Path(find(source)), Path(os.path.expanduser(target))
-    file = Checkpoint(source, half=dtype == "float16")
-    check_target(source, target, force)
-    check_source(source, file)
-    copy = Copy(file, None if dtype == "keep" else getattr(torch, dtype))
+    found, place = find(source), Path(os.path.expanduser(target))
+    file = Checkpoint(found, half=dtype == "float16")
+    _check_target(found, place, force)
+    _check_source(file)
+    copy = _Copy(file, None if dtype == "keep" else getattr(torch, dtype))
+    write = _write_file if place.suffix == ".safetensors" else _replace_folder
     try:
-        if target.suffix == ".safetensors":
-            write_file(target, copy)
-        else:
-            replace_folder(target, copy)
+        write(place, copy)
     except (OSError, SafetensorError) as e:
-        raise InputError(f"{target}: cannot be written ({one_line(e)})") from e
-    print(f"{target}\nuse it: python -m minifaseg image.jpg cat dog grass --weights {target}")
+        raise InputError(f"{place}: cannot be written ({one_line(e)})") from e
+    print(f"{place}\nuse it: python -m minifaseg image.jpg cat dog grass --weights {place}")
 
 
-def check_target(source, target, force):
-    single = target.suffix == ".safetensors"
+def _check_target(source, target, force):
+    """Can the target be written without a loss that nobody asked for?"""
     if target.resolve() in (source.resolve(), *source.resolve().parents):
         raise InputError(f"{target}: {source} itself lies there; give another target")
     if not os.path.lexists(target):
         return
     if not force:
         raise InputError(f"{target}: exists already; --force replaces it")
-    weights = target.is_dir() and ((target / "unet").is_dir() or not any(target.iterdir()))
-    if not (target.is_file() if single else weights):
-        kind = "a file" if single else "a diffusers folder"
+    if target.suffix == ".safetensors":
+        kind, replaceable = "a file", target.is_file()
+    else:
+        kind, replaceable = "a diffusers folder", target.is_dir()
+        if replaceable and any(target.iterdir()):
+            replaceable = (target / "unet").is_dir()
+    if not replaceable:
         raise InputError(f"{target}: is not {kind}; --force will not replace it")
 
 
-def check_source(source, file):
-    for part in NETWORK:
+def _check_source(file):
+    """Would it load? Says what the copy will lack."""
+    for part in file.keys:
         _, problems, remarks = examine(file, part)
         if problems:
-            raise InputError(f"{source}: {part} would not load ({problems[0]}); "
+            raise InputError(f"{file.path}: {part} would not load ({problems[0]}); "
                              "python weights.py inspect says more")
         if remarks:
-            print(f"{source}: {part} lacks {len(remarks)} tensors of its decoder; "
+            print(f"{file.path}: {part} lacks {len(remarks)} tensors of its decoder; "
                   "so will the copy", file=sys.stderr)
     if file.layout.unread:
-        print(f"{source}: {len(file.layout.unread)} tensors outside the three networks are not "
+        print(f"{file.path}: {len(file.layout.unread)} tensors outside the three networks are not "
               "copied; python weights.py inspect lists them", file=sys.stderr)
 
 
-class Copy:
+class _Copy:
     """All of a checkpoint that goes into its copy."""
 
     def __init__(self, file, dtype):
-        self.file, self.dtype, self.says = file, dtype, file.layout.says
-        self.configs = {part: getattr(file, f"{part}_config")() for part in NETWORK}
+        """dtype: None keeps the tensors' own."""
+        self.file, self.dtype, self.metadata = file, dtype, file.layout.metadata
+        self.configs = {part: file.config(part) for part in file.keys}
         self.tokenizer = file.tokenizer()
-        made_here = tokenizer_config(self.configs["text"]).items()
+        made_here = _tokenizer_config(self.configs["text"]).items()
         self.texts = {k: v for k, v in file.tokenizer_texts().items() if (k, v) not in made_here}
-        ours = (*NETWORK, "tokenizer")         # written anew; the rest of the notes goes along
-        self.notes = {k: v for k, v in file.metadata.items() if k not in ours}
+        anew = {*file.keys, "tokenizer"}       # the rest of the notes goes along
+        self.notes = {key: note for key, note in file.notes.items() if key not in anew}
 
     def tensors(self, part, single):
         """A part's tensors under our names, in the target's number type and shape."""
@@ -93,7 +98,7 @@ class Copy:
             if part == "vae" and ".attn_1." in key and tensor.ndim > 1:
                 tensor = tensor.flatten(1)     # diffusers has matrices, the original 1 x 1 kernels
                 tensor = tensor[:, :, None, None] if single else tensor
-            state[key] = tensor if self.dtype is None else tensor.to(self.dtype)
+            state[key] = tensor.to(dtype=self.dtype)
             changed = state[key].dtype != tensor.dtype
             if changed and state[key].isinf().any() and not tensor.isinf().any():
                 raise InputError(f"{self.file.path}: {stored} has numbers too large for float16; "
@@ -102,55 +107,59 @@ class Copy:
 
 
 # ---- single file ---------------------------------------------------------------------------------
-def write_file(path, copy):
-    notes = {}
+def _write_file(path, copy):
+    """Writes the single file, and its tokenizer into it or beside it."""
+    notes = dict(copy.notes)
     for part, config in copy.configs.items():
-        facts = {k: getattr(config, k) for k in UNSEEN if hasattr(config, k)}
-        unlike = {k: v for k, v in facts.items() if v != getattr(type(config), k)}
-        notes |= {part: unlike} if unlike else {}
-    beside = tokenizer_beside(path, copy)
+        settings = {name: getattr(config, name) for name in SETTINGS[part]}
+        standard = vars(STANDARD[part]).items()
+        unlike = {k: v for k, v in settings.items() if (k, v) not in standard}
+        if unlike:
+            notes[part] = unlike
+    beside = _tokenizer_place(path, copy)
     if beside is None:
         notes["tokenizer"] = copy.texts
-    states = {part: copy.tensors(part, single=True) for part in NETWORK}
-    write_single(path, states, copy.notes | notes, copy.says)
+    states = {part: copy.tensors(part, single=True) for part in copy.configs}
+    write_single(path, states, notes, copy.metadata)
     if beside and not has_tokenizer(beside):
         write_tokenizer(beside, copy.texts)
         print(f"{beside}: the tokenizer, which the file needs beside it")
 
 
-def tokenizer_beside(path, copy) -> Path | None:
-    """The folder beside a single file that has this tokenizer, or could have it; None if the file
-    must carry its own: with another vocabulary than SD 1.5's, or where another tokenizer stands."""
+def _tokenizer_place(path, copy):
+    """The folder beside a single file that has this tokenizer, or could have it.
+
+    None if the file must carry its own: with another vocabulary than SD 1.5's, or where another
+    tokenizer is.
+    """
     if copy.configs["text"].vocabulary != TextConfig.vocabulary:
         return None
-    for folder in (path.parent / "tokenizer", path.parent):
-        if has_tokenizer(folder):
-            return folder if same_tokenizer(folder, copy) else None
-    return path.parent / "tokenizer"
+    folder = tokenizer_beside(path)
+    if folder is None:
+        return path.parent / "tokenizer"
+    return folder if _same_tokenizer(folder, copy) else None
 
 
-def same_tokenizer(folder, copy) -> bool:
+def _same_tokenizer(folder, copy):
     """Do the folder's files, in whatever format, make the same ids of all words that ours knows?"""
-    if tokenizer_texts(folder) == copy.texts:
-        return True
     try:
         other = read_tokenizer(folder)
     except InputError:
         return False
     vocabulary = copy.tokenizer.get_vocab()
     words = " ".join(token.removesuffix("</w>") for token in vocabulary)
-    ids = [t(words, add_special_tokens=False, verbose=False)["input_ids"]
-           for t in (copy.tokenizer, other)]
-    return other.get_vocab() == vocabulary and ids[0] == ids[1]
+    ids, other_ids = (tokenizer(words, add_special_tokens=False, verbose=False)["input_ids"]
+                      for tokenizer in (copy.tokenizer, other))
+    return other.get_vocab() == vocabulary and other_ids == ids
 
 
 # ---- diffusers folder ----------------------------------------------------------------------------
-def replace_folder(target, copy):
+def _replace_folder(target, copy):
     """Written whole beside the target, then put in its place."""
     with tempfile.TemporaryDirectory(prefix=f"{target.name}.", suffix=".part",
                                      dir=target.parent) as beside:
         new, old = Path(beside, "new"), Path(beside, "old")
-        write_folder(new, copy)
+        _write_folder(new, copy)
         if os.path.lexists(target):
             os.replace(target, old)
         try:
@@ -161,29 +170,29 @@ def replace_folder(target, copy):
             raise
 
 
-def write_folder(folder, copy):
+def _write_folder(folder, copy):
+    """Writes the tensors, the configurations, the tokenizer and the notes."""
     unet, vae, text = copy.configs.values()
-    tables = {"unet": tensor_names.unet_table(unet.blocks, list(unet.attention)),
-              "vae": tensor_names.vae_table(len(vae.widths), vae.blocks)}
+    tables = {"unet": tensor_names.unet_table(unet.blocks, unet.attention),
+              "vae": tensor_names.vae_table(len(vae.widths), vae.blocks),
+              "text": tensor_names.TEXT_TABLE}
     for part, stem in FOLDER.items():
-        state = {}
-        for key, tensor in copy.tensors(part, single=False).items():
-            # SD 1.5's own names have text_model.; transformers reads them with and without it
-            theirs = "text_model." + key if part == "text" else tensor_names.rename(key, tables[part])
-            state[theirs] = tensor.contiguous()
+        tensors, table = copy.tensors(part, single=False), tables[part]
+        state = {tensor_names.rename(key, table): tensor for key, tensor in tensors.items()}
         path = folder / f"{stem}.safetensors"
         path.parent.mkdir(parents=True)
-        says = copy.says if part == "unet" else {}
-        save_file(state, path, says | {"format": "pt"})
-    ids = (copy.tokenizer.bos_token_id, copy.tokenizer.eos_token_id)
+        metadata = copy.metadata if part == "unet" else {}
+        save_file(state, path, metadata | {"format": "pt"})
+
+    ids = copy.tokenizer.bos_token_id, copy.tokenizer.eos_token_id
     for name, content in folder_configs(unet, vae, text, *ids).items():
-        write_json(folder / name, content)
-    write_tokenizer(folder / "tokenizer", tokenizer_config(text) | copy.texts)
+        _write_json(folder / name, content)
+    write_tokenizer(folder / "tokenizer", _tokenizer_config(text) | copy.texts)
     if copy.notes:
-        write_json(folder / "minifaseg.json", copy.notes)
+        _write_json(folder / "minifaseg.json", copy.notes)
 
 
-def tokenizer_config(text) -> dict[str, str]:
+def _tokenizer_config(text):
     """For a tokenizer that has none: what diffusers needs to know of it."""
     end = "<|endoftext|>"
     config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": text.tokens,
@@ -192,23 +201,38 @@ def tokenizer_config(text) -> dict[str, str]:
     return {"tokenizer_config_json": json.dumps(config, indent=2) + "\n"}
 
 
-def write_tokenizer(folder, texts):
-    folder.mkdir(exist_ok=True)
-    for name in TOKENIZER_FILES:
-        if name.replace(".", "_") in texts:
-            content = texts[name.replace(".", "_")]
-            (folder / name).write_text(content, encoding="utf-8", newline="")
+SCHEDULER = """{
+    "_class_name": "PNDMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "set_alpha_to_one": false,
+    "skip_prk_steps": true,
+    "steps_offset": 1
+}"""
+MODEL_INDEX = """{
+    "_class_name": "StableDiffusionPipeline",
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "scheduler": ["diffusers", "PNDMScheduler"],
+    "safety_checker": [null, null],
+    "feature_extractor": [null, null],
+    "requires_safety_checker": false
+}"""
 
 
-def folder_configs(unet, vae, text, start=None, end=None):
-    """The config.json files from which diffusers and transformers build the same networks.
+def folder_configs(unet: UNetConfig, vae: VAEConfig, text: TextConfig, start: int,
+                   end: int) -> dict[str, dict]:
+    """The JSON files from which diffusers and transformers build the same networks, by path.
 
-    start, end: ids of the start and end tokens, by default the last two.
+    start, end: ids of the start and end tokens.
     """
-    start = text.vocabulary - 2 if start is None else start
-    end = text.vocabulary - 1 if end is None else end
-    down = ["CrossAttnDownBlock2D" if looks else "DownBlock2D" for looks in unet.attention]
-    up = ["CrossAttnUpBlock2D" if looks else "UpBlock2D" for looks in reversed(unet.attention)]
+    blocks = ["CrossAttn{}Block2D" if attention else "{}Block2D" for attention in unet.attention]
+    down = [name.format("Down") for name in blocks]
+    up = [name.format("Up") for name in reversed(blocks)]
     return {
         "unet/config.json": {
             "_class_name": "UNet2DConditionModel", "act_fn": "silu",
@@ -232,19 +256,11 @@ def folder_configs(unet, vae, text, start=None, end=None):
             "num_attention_heads": text.heads, "num_hidden_layers": text.layers,
             "projection_dim": text.width, "vocab_size": text.vocabulary, "bos_token_id": start,
             "eos_token_id": end, "pad_token_id": end},
-        "scheduler/scheduler_config.json": {
-            "_class_name": "PNDMScheduler", "beta_start": 0.00085, "beta_end": 0.012,
-            "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-            "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1},
-        "model_index.json": {
-            "_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"],
-            "vae": ["diffusers", "AutoencoderKL"],
-            "text_encoder": ["transformers", "CLIPTextModel"],
-            "tokenizer": ["transformers", "CLIPTokenizer"],
-            "scheduler": ["diffusers", "PNDMScheduler"], "safety_checker": [None, None],
-            "feature_extractor": [None, None], "requires_safety_checker": False}}
+        "scheduler/scheduler_config.json": json.loads(SCHEDULER),
+        "model_index.json": json.loads(MODEL_INDEX)}
 
 
-def write_json(path, content):
+def _write_json(path, content):
+    """Makes the folder."""
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8", newline="\n")

@@ -1,64 +1,89 @@
 """A checkpoint's part compared with the network of its size, tensor by tensor, nothing loaded."""
 import math
-from collections import Counter
-from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
+from ..errors import one_line
 from ..text import Text, TextConfig
 from ..unet import UNet, UNetConfig
 from ..vae import VAE, VAEConfig
-from . import tensor_names
-from .checkpoint import DECODER, DTYPES
-from .safe_opening import one_line
+from .tensor_names import unwrapped
 
-NETWORK = {"unet": (UNetConfig, UNet), "vae": (VAEConfig, lambda c: VAE(c, decoder=True)),
-           "text": (TextConfig, lambda c: Text(c).build())}
+if TYPE_CHECKING:                              # checkpoint imports this file
+    from .checkpoint import Checkpoint
+
+# Stable Diffusion 1.5.
+STANDARD = {"unet": UNetConfig(), "vae": VAEConfig(), "text": TextConfig()}
+DECODER = ("decoder.", "post_quant_conv.")     # of the VAE: only for painting
+# What a tensor may be: safetensors' word -> torch's.
+DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
-def examine(file, part):
-    """One part: (its facts in a line, what keeps it from loading, what does not)."""
-    (standard, build), have = NETWORK[part], file.keys[part]
-    slices = {key: opened.get_slice(stored) for key, (stored, opened) in have.items()}
-    shapes = {key: tuple(s.get_shape()) for key, s in slices.items()}
-    kinds = {key: s.get_dtype() for key, s in slices.items()}
-    types = Counter(DTYPES.get(kind, kind) for kind in kinds.values())
-    facts = (f"{len(have)} tensors, {sum(map(math.prod, shapes.values())):,} parameters, "
-             + (" + ".join(types) or "no number type"))
-    problems, remarks = [], []
-    try:
-        config = getattr(file, f"{part}_config")()
-        net = skeleton(build, config)
-        facts += "; " + ", ".join(f"{k} {as_text(v)}" for k, v in asdict(config).items())
-    except Exception as e:                     # a broken file can break the constructor anywhere
-        net, config = skeleton(build, standard()), None
-        problems.append(f"its size cannot be read off ({one_line(e)}); "
-                        "compared with Stable Diffusion 1.5 by name")
-    want = {tensor_names.text_key(key) if part == "text" else key: tuple(v.shape)
-            for key, v in net.items() if not key.endswith("position_ids")}
-    for key in want:
-        if key in have:
-            continue
-        if part == "vae" and key.startswith(DECODER):
-            remarks.append(f"missing {key} (only for painting, not for segmenting)")
-        else:
-            problems.append(f"missing {key}")
-    problems += [f"surplus {key}" for key in have if key not in want]
-    for key, shape in shapes.items():
+def empty_network(part: str, config: Any, decoder: bool = True) -> nn.Module:
+    """The network of these sizes, without memory for its parameters. decoder: the VAE's, too."""
+    with torch.device("meta"):
+        if part == "unet":
+            return UNet(config)
+        return VAE(config, decoder) if part == "vae" else Text(config).build()
+
+
+def compare(part: str, net: nn.Module, stored: dict, shapes: bool = True) -> dict[str, str]:
+    """How the tensors that a file has of a part differ from those of its network.
+
+    Returns {our name: "missing", "surplus", or "is (4,), not (8,)"}, {} if all fit.
+    stored: see layouts.Layout.keys. shapes: False compares names and number types only.
+    """
+    wanted = {unwrapped(name): tuple(tensor.shape) for name, tensor in net.state_dict().items()
+              if not name.endswith("position_ids")}
+    differences = {name: "missing" for name in wanted if name not in stored}
+    for name, (stored_name, file) in stored.items():
+        header = file.get_slice(stored_name)
+        shape, kind = tuple(header.get_shape()), header.get_dtype()
         if part == "vae" and len(shape) == 2:  # diffusers keeps the 1 x 1 convolutions as matrices
             shape += (1, 1)
-        if config and key in want and shape != want[key]:
-            problems.append(f"{key} is {shape}, not {want[key]}")
-        if kinds[key] not in DTYPES:
-            bits = " of 16 bits or more" * kinds[key].startswith("F")
-            problems.append(f"{key} is {kinds[key]}, not a floating-point type{bits}")
+        if name not in wanted:
+            differences[name] = "surplus"
+        elif kind not in DTYPES:
+            bits = " of 16 bits or more" if kind.startswith("F") else ""
+            differences[name] = f"is {kind}, not a floating-point type{bits}"
+        elif shapes and shape != wanted[name]:
+            differences[name] = f"is {shape}, not {wanted[name]}"
+    return differences
+
+
+def examine(file: "Checkpoint", part: str) -> tuple[str, list[str], list[str]]:
+    """One part: (its facts in a line, what keeps it from loading, what does not)."""
+    stored = file.keys[part]
+    headers = [opened.get_slice(name) for name, opened in stored.values()]
+    parameters = sum(math.prod(header.get_shape()) for header in headers)
+    kinds = dict.fromkeys(header.get_dtype() for header in headers)
+    types = " + ".join(DTYPES.get(kind, kind) for kind in kinds)
+    facts = f"{len(stored)} tensors, {parameters:,} parameters, {types or 'no number type'}"
+
+    problems = []
+    try:
+        config = file.config(part)
+        net = empty_network(part, config)
+        sizes = [f"{name} {as_text(value)}" for name, value in vars(config).items()]
+        facts += f"; {', '.join(sizes)}"
+    except Exception as e:                     # a broken file can break the constructor anywhere
+        net, config = empty_network(part, STANDARD[part]), None
+        problems.append(f"its size cannot be read off ({one_line(e)}); "
+                        "compared with Stable Diffusion 1.5 by name")
+
+    remarks = []
+    for name, difference in compare(part, net, stored, shapes=config is not None).items():
+        if difference == "missing" and name.startswith(DECODER):
+            remarks.append(f"missing {name} (only for painting, not for segmenting)")
+        elif difference in ("missing", "surplus"):
+            problems.append(f"{difference} {name}")
+        else:
+            problems.append(f"{name} {difference}")
     return facts, problems, remarks
 
 
-def skeleton(build, config):
-    with torch.device("meta"):
-        return build(config).state_dict()
-
-
-def as_text(value):
-    return "/".join(str(int(x)) for x in value) if isinstance(value, tuple) else value
+def as_text(value: object) -> str:
+    """A number, or several as "320/640/1280/1280"."""
+    return "/".join(str(int(x)) for x in value) if isinstance(value, tuple) else str(value)

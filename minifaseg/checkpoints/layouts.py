@@ -3,171 +3,163 @@
 Either way: which stored tensor is which of ours (`keys`), which belong to no network (`unread`),
 and what the files say of themselves. Files are opened here, tensors are read later.
 """
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ..errors import InputError
-from . import tensor_names
+from ..errors import InputError, first_few, short
 from .hub import FOLDER, best_variant, weight_files
-from .safe_opening import (
-    ALONE,
-    check_prediction,
-    check_scheduler,
-    check_yaml,
-    explain_missing,
-    few,
-    open_file,
-    read_json,
-    recognise,
-    short,
-)
+from .other_models import check_kind, check_prediction, check_scheduler, check_yaml, sign_of_2x
+from .refusals import explain_missing
+from .safe_opening import open_file, parse_json, read_json, read_text
+from .tensor_names import from_folder, from_single
 
 MOST_SHARDS = 100
-SCHEDULE = ("model_ema.", "betas", "alphas_cumprod", "sqrt_", "log_one_minus_", "posterior_")
-# what every original file holds beside the networks: noise levels, moving averages of the weights
 
 
-@dataclass
 class Layout:
-    """Where all tensors lie. keys[part]: our name -> (stored name, file); unread: stored names."""
-    path: Path
-    single: bool
-    notes: dict                                # minifaseg's own: sizes, words, tokenizer
-    says: dict = field(default_factory=dict)   # all other metadata of the files
-    files: dict = field(default_factory=dict)  # folder: part -> (variant read, {variant: file})
-    keys: dict = field(default_factory=lambda: {"unet": {}, "vae": {}, "text": {}})
-    unread: list = field(default_factory=list)
+    """Where all tensors lie, and what the files say.
 
-    def add(self, stored, file, part, ours):
-        """One more tensor. Two stored names of one tensor raise InputError: which one counts?"""
-        if part is None:
-            self.unread.append(stored)
-        elif ours in self.keys[part]:
-            other = self.keys[part][ours][0]
-            raise InputError(f"{self.path}: surplus tensors: {few([stored, other])} are two names "
-                             f"of one tensor of the {part}; keep the right one")
-        elif (part, ours) != ("text", "embeddings.position_ids"):     # a buffer of old transformers
-            self.keys[part][ours] = (stored, file)
+    keys[part]: our name -> (stored name, open file). unread: stored names outside the networks.
+    notes: minifaseg's own, such as sizes, words, tokenizer. metadata: all that other tools wrote.
+    files[part], of a folder: (variant read, {variant: file}).
+    """
 
-    def facts(self, part):
-        """What shapes cannot tell of a part; {} for SD 1.5's values. Raises InputError."""
-        where, facts = facts_in_notes(self, part) if self.single else facts_in_config(self, part)
-        for name, value in facts.items():
-            check_number(where, part, name, value)
-        return facts
+    def __init__(self, path: Path) -> None:
+        self.path, self.single = path, not path.is_dir()
+        self.keys: dict[str, dict] = {"unet": {}, "vae": {}, "text": {}}
+        self.unread: list[str] = []
+        self.notes: dict[str, Any] = {}
+        self.metadata: dict[str, str] = {}
+        self.files: dict[str, tuple] = {}
 
+    def add(self, files: Iterable, places: Callable) -> None:
+        """The tensors of a single file, or of all shards of a part.
 
-def open_layout(path, half=False) -> Layout:
-    """`half`: of a folder with several variants of the weights, prefer those in float16."""
-    return open_folder(Path(path), half) if Path(path).is_dir() else open_single(Path(path))
-
-
-def open_single(path) -> Layout:
-    file = open_file(path)
-    says = file.metadata() or {}
-    layout = Layout(path, True, read_json(path, says.pop("minifaseg", "{}")), says)
-    for stored in file.keys():
-        layout.add(stored, file, *tensor_names.from_single(stored))
-    check_prediction(path, says)
-    check_yaml(path.with_suffix(".yaml"))
-    check_kind(layout)
-    return layout
-
-
-def open_folder(path, half=False) -> Layout:
-    notes = path / "minifaseg.json"            # what a single file has in its metadata
-    layout = Layout(path, False, read_json(notes) if notes.is_file() else {})
-    check_scheduler(path / "scheduler" / "scheduler_config.json")
-    for part in FOLDER:
-        owner = {}                             # stored name -> file; a part may come in shards
-        for file in open_part(layout, part, half):
-            layout.says |= file.metadata() or {}
+        places: stored names -> {stored name: (part or None, our name)}. Raises InputError where it
+        is not clear which of two tensors counts.
+        """
+        owner: dict[str, Any] = {}             # stored name -> file
+        for file in files:
+            self.metadata |= file.metadata() or {}
             for stored in file.keys():
                 if stored in owner:
-                    raise InputError(f"{path}: {part} holds {short(stored)} in two shards; "
+                    raise InputError(f"{self.path}: {short(stored)} is in two shards; "
                                      "download it again")
                 owner[stored] = file
-        for stored, place in tensor_names.from_folder(part, list(owner)).items():
-            layout.add(stored, owner[stored], *place)
-    check_prediction(path, layout.says)
-    check_kind(layout)
+
+        for stored, (part, ours) in places(owner).items():
+            if part is None:
+                self.unread.append(stored)
+            elif ours in self.keys[part]:
+                names = first_few([stored, self.keys[part][ours][0]])
+                raise InputError(f"{self.path}: surplus tensors: {names} are two names of one "
+                                 f"tensor of the {part}; keep the right one")
+            elif (part, ours) != ("text", "embeddings.position_ids"):    # of old transformers
+                self.keys[part][ours] = (stored, owner[stored])
+
+    def settings(self, part: str) -> dict[str, Any]:
+        """What tensor shapes cannot tell of a part; {} for SD 1.5's values. Raises InputError."""
+        read = _settings_in_notes if self.single else _settings_in_config
+        where, settings = read(self, part)
+        for name, value in settings.items():
+            _check_setting(where, part, name, value)
+        return settings
+
+
+def open_layout(path: Path, half: bool = False) -> Layout:
+    """Opens a checkpoint's files. Raises InputError.
+
+    half: of a folder with several variants of the weights, prefer those in float16.
+    """
+    layout = Layout(path)
+    if layout.single:
+        layout.add([open_file(path)], from_single)
+        layout.notes = parse_json(path, layout.metadata.pop("minifaseg", "{}"))
+        yaml = path.with_suffix(".yaml")
+        if yaml.is_file():
+            check_yaml(yaml, read_text(yaml))
+    else:
+        layout.notes = read_json(path / "minifaseg.json")
+        scheduler = path / "scheduler" / "scheduler_config.json"
+        check_scheduler(scheduler, read_json(scheduler))
+        for part in FOLDER:
+            layout.add(_open_part(layout, part, half), partial(from_folder, part))
+
+    check_prediction(path, layout.metadata)
+    check_kind(path, layout.unread, layout.keys)
     return layout
 
 
-def open_part(layout, part, half):
+def _open_part(layout, part, half):
     """The open files of a folder's part: one, or as many as its index lists."""
-    found = weight_files(layout.path, part)
+    folder, found = layout.path, weight_files(layout.path, part)
     variant = best_variant(found, half)
     if variant is None:
-        raise InputError(f"{layout.path}: {explain_missing(layout.path, FOLDER[part], found)}")
+        pipeline = read_json(folder / "model_index.json") or read_json(folder / "config.json")
+        raise InputError(f"{folder}: {explain_missing(folder, FOLDER[part], found, pipeline)}")
     layout.files[part] = (variant, found)
     path = found[variant]
-    if path.suffix != ".json":
-        return [open_file(path)]
-    return [open_file(path.parent / name) for name in shards(path)]
+    return map(open_file, _shards(path) if path.suffix == ".json" else [path])
 
 
-def shards(index) -> list[str]:
-    """The names of the files that an index.json lists: files beside it, nowhere else."""
+def _shards(index):
+    """The files that an index.json lists: files beside it, nowhere else."""
     places = read_json(index).get("weight_map")
-    listed = list(places.values()) if isinstance(places, dict) else [None]
-    if not all(isinstance(name, str) and name == Path(name).name for name in listed):
+    _check_shards(index, places)
+    return [index.parent / name for name in dict.fromkeys(places.values())]
+
+
+def _check_shards(index, places):
+    names = list(places.values()) if isinstance(places, dict) else [None]
+    if not all(isinstance(name, str) and name == Path(name).name for name in names):
         raise InputError(f"{index}: its weight_map lists no files beside it; download it again")
-    listed = list(dict.fromkeys(listed))
-    if not 0 < len(listed) <= MOST_SHARDS:
-        raise InputError(f"{index}: lists {len(listed)} shards, not 1 to {MOST_SHARDS}; "
+    shards = len(set(names))
+    if not 0 < shards <= MOST_SHARDS:
+        raise InputError(f"{index}: lists {shards} shards, not 1 to {MOST_SHARDS}; "
                          "download it again")
-    return listed
-
-
-def check_kind(layout):
-    """Raises InputError when the tensors outside the networks say that this is another model."""
-    strange = [key for key in layout.unread if not tensor_names.unwrapped(key).startswith(SCHEDULE)]
-    bare = [tensor_names.unwrapped(key) for key in strange]
-    some = any(layout.keys.values())
-    kind = recognise(bare) or (None if some else recognise(bare, ALONE))
-    if kind or not some:
-        kind = kind or "not a Stable Diffusion 1.x checkpoint"
-        raise InputError(f"{layout.path}: {kind} (it holds {few(strange) or 'no tensors'})")
 
 
 # ---- what shapes cannot tell ---------------------------------------------------------------------
-KNOWN = {"unet": {"heads", "groups"}, "vae": {"groups", "scaling"}, "text": {"heads"}}
-CONFIG = {"unet": {"heads": ("num_attention_heads", "attention_head_dim"),    # sic: for SD 1.x
-                   "groups": ("norm_num_groups",)},                           # the head count
-          "vae": {"groups": ("norm_num_groups",), "scaling": ("scaling_factor",)},
-          "text": {"heads": ("num_attention_heads",)}}
+# Our name -> the names in a config.json, of which the last one that is given counts. For SD 1.x
+# attention_head_dim is the head count (sic).
+SETTINGS = {
+    "unet": {"heads": ("attention_head_dim", "num_attention_heads"),
+             "groups": ("norm_num_groups",)},
+    "vae": {"groups": ("norm_num_groups",), "scaling": ("scaling_factor",)},
+    "text": {"heads": ("num_attention_heads",)}}
 
 
-def facts_in_notes(layout, part):
-    facts = layout.notes.get(part, {})
-    if not isinstance(facts, dict) or set(facts) - KNOWN[part]:
-        known = ", ".join(sorted(KNOWN[part]))
-        raise InputError(f"{layout.path}: metadata of {part} is {short(facts)}, "
+def _settings_in_notes(layout, part):
+    """(the file that says so, what the notes of a single file say of a part)."""
+    settings = layout.notes.get(part, {})
+    if not isinstance(settings, dict) or settings.keys() - SETTINGS[part]:
+        known = ", ".join(sorted(SETTINGS[part]))
+        raise InputError(f"{layout.path}: metadata of {part} is {short(settings)}, "
                          f"not numbers for {known}; download it again")
-    return layout.path, facts
+    return layout.path, settings
 
 
-def facts_in_config(layout, part):
+def _settings_in_config(layout, part):
+    """(the config.json of a part of a folder, what it says)."""
     where = layout.path / Path(FOLDER[part]).parent / "config.json"
-    config = read_json(where) if where.is_file() else {}
-    facts = {}
-    for ours, theirs in CONFIG[part].items():
-        given = [config[name] for name in theirs if config.get(name) is not None]
-        if given:
-            facts[ours] = given[0]
-    activation = config.get("hidden_act", "quick_gelu")
-    if part == "text" and activation != "quick_gelu":
-        raise InputError(f"{where}: a text encoder with {short(activation)}, "
-                         "not Stable Diffusion 1.x (quick_gelu)")
-    return where, facts
+    config = read_json(where)
+    settings = {}
+    for ours, names in SETTINGS[part].items():
+        for name in names:
+            if config.get(name) is not None:
+                settings[ours] = config[name]
+    sign = sign_of_2x(activation=config.get("hidden_act", "quick_gelu"))
+    if sign:
+        raise InputError(f"{where}: {sign}")
+    return where, settings
 
 
-def check_number(where, part, name, value):
-    real = name == "scaling" and type(value) is float
-    if (type(value) is int or real) and 0 < value < 10**6:
+def _check_setting(where, part, name, value):
+    """Is this a number that a network can be built with?"""
+    kinds = (int, float) if name == "scaling" else (int,)
+    if type(value) in kinds and 0 < value < 10**6:
         return
-    hint = "download it again"
-    if isinstance(value, list):
-        hint = "Stable Diffusion 2.x or XL has such a list, 1.x has not"
+    hint = sign_of_2x(heads=value) or "download it again"
     raise InputError(f"{where}: {name} of {part} is {short(value)}, not a positive number; {hint}")

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..checkpoints.safe_opening import one_line
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .clip_and_blip import ClipTagger, check_template
 from .datasets import IGNORE, Dataset
 

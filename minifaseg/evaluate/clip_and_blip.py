@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from ..checkpoints.safe_opening import one_line
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..model import pick_device
 from ..origin import transformers_digest
 

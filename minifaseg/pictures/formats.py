@@ -6,6 +6,8 @@ format has to be let in here, not kept out.
 """
 import re
 
+from ..errors import recognise_download
+
 # What cameras, phones, browsers and scanners save, under Pillow's names.
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".mpo"),
@@ -109,12 +111,9 @@ def other_kind(head: bytes) -> str | None:
 
 
 def text_kind(text: bytes) -> str | None:
-    if text.startswith(b"version https://git-lfs"):
-        return "a git-lfs pointer"
     if text.startswith((b"{", b"[")):
         return "a JSON text"
-    if not text.startswith(b"<"):
-        return None
-    if not text.startswith((b"<!doctype html", b"<html")) and b"<svg" in text:
+    page = text.startswith((b"<!doctype html", b"<html"))
+    if text.startswith(b"<") and b"<svg" in text and not page:
         return "an SVG drawing"
-    return "an XML text" if text.startswith(b"<?xml") and b"html" not in text else "a web page"
+    return recognise_download(text)
