@@ -22,7 +22,7 @@ from minifaseg.unet import UNetConfig
 
 FIGURES = Path(__file__).parent / "figures"
 
-# Colours: the two kinds of attention, the two prompts, and a darker tone of these for text on white.
+# Colours: the two kinds of attention, the two prompts, and a darker tone of them for text on white.
 CROSS, P, SELF, P_PRIME = COLOURS[:4]
 DARK_P = "#8a5a00"
 DARK_P_PRIME = "#96386f"

@@ -38,9 +38,10 @@ GROUPS = {
     ("open-vocabulary", "predicted", "fixed"):
         """A model chooses the classes of every picture, and the threshold stands in the code. What
 is measured is the segmenter together with the model that chooses: where that model misses a class,
-all pixels of the class are wrong. Thresholds differ by data set, and how they were found is not stated. GroupViT,
-SegCLIP and OVSegmentor were trained on image-text pairs; the others changed no weights, but use
-CLIP or Stable Diffusion or both. FA-Seg reports only the mean of its three data sets.""",
+all pixels of the class are wrong. Thresholds differ by data set, and how they were found is not
+stated. GroupViT, SegCLIP and OVSegmentor were trained on image-text pairs; the others changed no
+weights, but use CLIP or Stable Diffusion or both. FA-Seg reports only the mean of its three data
+sets.""",
     ("open-vocabulary", "predicted", "tuned"):
         """A model chooses the classes; of many thresholds the one with the best mIoU on these same
 pictures is reported. That is an upper bound of what a threshold chosen beforehand can reach. No

@@ -24,6 +24,6 @@ def check_0_1(student):
     for shape in ((7, 12), (31, 5), (1, 40)):
         truth = rng.choice([0, 1, 2, 3, 255], size=shape, p=[.4, .3, .1, .05, .15])
         labels = np.where(rng.random(shape) < .6, truth, rng.integers(0, 4, shape))
-        right = sum(int(l == t) for l, t in zip(labels.ravel(), truth.ravel()) if t != 255)
+        right = sum(int(label == t) for label, t in zip(labels.ravel(), truth.ravel()) if t != 255)
         want, got = right / int((truth != 255).sum()), accuracy(labels, truth)
         assert abs(got - want) < 1e-5, f"on random labels of shape {shape} it should be {want:.4f}; yours says {got:.4f}"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 import minifaseg
-from minifaseg import faseg, hard, labelling, ttf
+from minifaseg import hard, labelling, ttf
 from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.candidates import Candidates
 from minifaseg.evaluate.datasets import open_dataset

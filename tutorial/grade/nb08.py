@@ -72,7 +72,7 @@ def check_8_3(student):
     assert torch.equal(given, x), "your function changed the x it was given; make new tensors"
     assert isinstance(y, torch.Tensor) and y.shape == (9, 4), f"class maps stay (9, 4); yours are {tuple(getattr(y, 'shape', ()))}"
     assert y.isfinite().all(), "your result holds NaN or infinite numbers"
-    right, transposed, at_end, whole = x, x, x, x
+    right, transposed = x, x
     for _ in range(3):
         right = P @ right
         right = (right - right.min(0).values) / (right - right.min(0).values).sum(0)
