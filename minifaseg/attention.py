@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Grid = tuple[int, int]         # (H, W) of a level
 
 BLOCK = 1 << 21                # numbers of a map that are formed at a time: 8 MiB, a CPU's cache
-LARGEST_MAP = 1 << 26          # numbers of an N x N map that may be kept: 256 MiB for each view
+LARGEST_MAP = 1 << 26          # numbers of a map that `refine` keeps: N <= 8192, 256 MiB a view
 
 
 class QK(NamedTuple):
@@ -36,7 +36,12 @@ class QK(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Self-attention (`attn1`: keys of the picture) or cross-attention (`attn2`: of the text)."""
+    """Self-attention (`attn1`: keys of the picture) or cross-attention (`attn2`: of the text).
+
+    path: the layer's name in the checkpoint, input_blocks.1.1.transformer_blocks.0.attn1 for
+    instance, put together by UNet, SpatialTransformer and TransformerBlock. It is the key in
+    `record`.
+    """
 
     def __init__(self, path: str, width: int, heads: int, context: int) -> None:
         super().__init__()
@@ -73,11 +78,12 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def mean_map(layers: list[QK]) -> Tensor:
-    """Attention map (B, N, M), the mean over all heads of all layers, in float32.
+    """Attention map (B, N, M), the mean over all heads of all layers, at least in float32.
 
     It is formed a few rows (queries) at a time.
     """
-    (B, h, N, d), M = layers[0].q.shape, layers[0].k.shape[2]
+    B, h, N, d = layers[0].q.shape
+    M = layers[0].k.shape[2]
     rows = max(1, BLOCK // (h * M))
     out = at_least_float32(layers[0].q.new_zeros(B, N, M))
     for q, k, _ in layers:
@@ -111,14 +117,15 @@ def inner_layers(paths: Iterable[str]) -> list[str]:
     """Of a level's layers the last one on the way down, and all on the way up but the last.
 
     paths: the layers of one level, in the order in which they run. At SD 1.5's finest level the
-    result is input_blocks.2, output_blocks.9 and output_blocks.10. GoCA refines with these layers
-    at the finest level; iSeg looks names up in them one level below. A level that has only the
-    middle block (8 x 8) keeps it.
+    result is input_blocks.2, output_blocks.9 and output_blocks.10. A level that has only the middle
+    block (8 x 8) keeps it. Used by two methods: GoCA refines with these layers at the finest level;
+    iSeg looks names up in those of the second finest.
     """
     paths = list(paths)
     down = [path for path in paths if path.startswith("input_blocks.")]
     up = [path for path in paths if path.startswith("output_blocks.")]
-    return [*down[-1:], *up[:-1]] or paths
+    inner = down[-1:] + up[:-1]
+    return inner or paths
 
 
 def select_views(record: dict[str, QK], first: int, last: int) -> dict[str, QK]:
@@ -162,8 +169,10 @@ class CapturedAttention:
     def refine(self, grid: Grid, x: Tensor) -> Tensor:
         """A x with a level's self-attention A, mean over heads and layers: (B, N, K) -> (B, N, K).
 
-        A (N x N) is formed once and kept; the one of SD 1.5's finest level at 512 pixels takes 64
-        MiB a view. From LARGEST_MAP cells on it is never formed, which is slower.
+        A (N x N) is formed once and kept: 4096 x 4096 at SD 1.5's finest level and 512 pixels, 64
+        MiB a view. With more than LARGEST_MAP numbers it is never formed: `apply_attention`
+        computes A x from queries and keys every time, which is slower. This limit holds only here;
+        `self_map` always forms the map.
         """
         N = x.shape[1]
         if N * N > LARGEST_MAP:
@@ -179,12 +188,15 @@ class CapturedAttention:
     def cross_map(self, grid: Grid, states: Tensor, paths: list[str] | None = None) -> Tensor:
         """(B, G, N, T) cross-attention of a level to the T tokens of G prompts.
 
-        states: (G, T, c) text states of the prompts. They need not be the prompt under which the
-        picture was captured: only their keys meet the recorded queries. paths: the layers to take;
-        None takes all of the level. The result is the mean over their heads and layers.
+        states: (G, T, c) text states of these prompts, FA-Seg's P' for instance. The picture was
+        captured under another prompt, P; here the keys of P' meet the recorded queries. paths: the
+        layers to take; None takes all of the level. The result is the mean over their heads and
+        layers.
         """
         recorded = self.at(grid, "attn2")
-        keys = {path: self.layers[path].keys(states) for path in paths or recorded}
+        if paths is None:
+            paths = list(recorded)
+        keys = {path: self.layers[path].keys(states) for path in paths}
         maps = []
         for g in range(len(states)):
             layers = []

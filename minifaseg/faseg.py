@@ -27,19 +27,22 @@ class FASeg:
     # which would be t = 0, but the constructor of diffusers' pipeline sets the scheduler's
     # steps_offset from 0 to 1, and this is added to every timestep: so t = 1.
     timestep: int = 1
-    steps: int = 1               # inversion steps up to it; 0: none. Paper: "1 + 1 steps"
+    steps: int = 1               # inversion steps to t. Paper: "1 + 1 steps", inversion + capture
     noise: bool = False          # seeded noise up to `timestep` instead of inversion, as the rivals
     sample: bool = True          # sample the VAE's posterior, or take its mean [image2latent]
     seed: int = 0                # of that sample and of `noise`
-    cross: tuple[float, ...] = (0.15, 0.70, 0.15, 0.0)   # w_r at 8, 16, 32, 64 [cross_attn_repare]
-    levels: tuple[float, ...] = (0.1, 0.1, 0.5, 0.3)     # w'_r, the same levels [self_attn_repare]
+    # Weights of the levels 8, 16, 32 and 64: w_r of cross fusion [cross_attn_repare], and w'_r of
+    # refinement [self_attn_repare].
+    cross: tuple[float, ...] = (0.15, 0.70, 0.15, 0.0)
+    levels: tuple[float, ...] = (0.1, 0.1, 0.5, 0.3)
     tau: int = 2                 # power of the self-attention maps [self_fusion]; 0: no HARD
     flip: bool = True            # TTF
     dual: bool = True            # look names up in P'; False: in P, the single-prompt ablation
     alone: bool = False          # a prompt P' for each class (ours; no further UNet pass)
     threshold: float = 0.55      # lower: background. VOC 0.55, Context 0.50, COCO 0.60 [main_*.py]
 
-    # What `capture` depends on: methods that agree in these can share one captured attention.
+    # What `capture` depends on. All else (cross, levels, tau, threshold) can change without a new
+    # capture.
     CAPTURE_FIELDS: ClassVar[tuple[str, ...]] = (
         "timestep", "steps", "noise", "sample", "seed", "flip", "dual", "alone")
 
@@ -58,7 +61,7 @@ class FASeg:
         """Attention of I pictures in one batch, all under the same P; see `capture`.
 
         All V views (2 with flip, else 1) of all pictures go through the UNet together: B = I V.
-        The views of a picture get different noise; every picture gets the same.
+        The V views of a picture get V different draws of noise; all pictures share these V draws.
         """
         # Timesteps and prompts: P drives the UNet, names are looked up in P'.
         ts = ddim.inversion_timesteps(self.timestep, 0 if self.noise else self.steps)

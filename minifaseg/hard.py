@@ -46,6 +46,7 @@ def refine_level(captured: CapturedAttention, grid: Grid, x: Tensor, tau: int) -
     f = full[0] // grid[0]
     for _ in range(tau):
         if f > 1:
+            # R_r x sums x over f x f cells: their mean times f^2.
             x = as_cells(F.avg_pool2d(as_image(x, full), f)) * f * f        # R_r x     (B, n, K)
         x = captured.refine(grid, x)                                        # A_r R_r x
         if f > 1:
@@ -62,9 +63,10 @@ def refine(captured: CapturedAttention, x: Tensor, weights: Sequence[float],
     if tau == 0:
         return minmax(x)
 
-    # The rows of A~_r all have the same sum. So a constant added to x only adds a constant to y,
-    # and min-max drops it. Maps vary by a few percent of their mean; without the mean, float32 has
-    # more digits for what varies.
+    # The rows of A~_r all have the same sum, f^2: rows of A_r sum to 1, R_r sums f^2 cells, and U_r
+    # keeps constants. So a constant added to x only adds a constant to y, and min-max drops it.
+    # Maps vary by a few percent of their mean; without the mean, float32 has more digits for what
+    # varies.
     x = x - x.mean(1, keepdim=True)
 
     S = torch.zeros_like(x)

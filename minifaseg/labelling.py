@@ -62,10 +62,11 @@ def upsample_classes(maps: Tensor, size: Size, strip: slice,
 
 
 def minmax_at(maps: Tensor, size: Size, mode: str, eps: float = 0.0) -> Tensor:
-    """Maps (K, h, w), shifted and scaled so that each runs from 0 to 1 once it is enlarged.
+    """Min-max for later: maps (K, h, w), scaled so that each runs from 0 to 1 once it is enlarged.
 
     size: the (width, height) to which the maps will be enlarged with `mode`. A map that is constant
-    there becomes 0. Interpolation is linear and keeps constants, so this equals min-max after it.
+    there, up to rounding, becomes 0. Interpolation is linear and keeps constants, so this equals
+    min-max after it.
     """
     low = torch.full((len(maps),), torch.inf, device=maps.device)
     high = -low
@@ -102,7 +103,7 @@ def label(maps: Tensor, size: Size, threshold: float, certain: float | None = No
 
         if certain is not None:
             winner[best < certain] = 255
-        winner[best < threshold] = 0
+        winner[best < threshold] = 0                        # last, so that background stays 0
         labels[:, strip] = winner.cpu().numpy()
     return labels
 

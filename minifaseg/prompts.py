@@ -4,8 +4,9 @@
     P' = "<class 1>,<class 2>,..."                  keys only:  C' = softmax(Q K'^T / sqrt(d))
 
 The queries Q were recorded under P. P' has no values and no way into the picture (FA-Seg's release:
-StoredAttnClassPromptsProcessor). So it costs one matrix product, and a class list that is longer
-than 77 tokens is split over several P' without another UNet pass.
+StoredAttnClassPromptsProcessor). So a class list of more than 75 tokens (77 less start and end) is
+split over several P'. Each of them costs one pass of the text encoder and, in each layer, its keys
+and one map, but no UNet pass.
 """
 import unicodedata
 import warnings
@@ -73,10 +74,10 @@ def check_text(text: str, what: str) -> None:
 # ---- a name's tokens in a prompt -----------------------------------------------------------------
 
 def find_spans(ids: list[int], names: list[list[int]]) -> list[list[int] | None]:
-    """Where the tokens of each name are in a prompt: token indices, or None.
+    """Where the tokens of each name are among `ids`: token indices, or None.
 
-    ids: the whole prompt, start token included. Longer names come first and no token is used twice,
-    so that "dog" is not found inside "hot dog".
+    ids: the tokens to search, start token included. Longer names come first and no token is used
+    twice, so that "dog" is not found inside "hot dog".
     """
     taken: set[int] = set()
     spans: list[list[int] | None] = [None] * len(names)
@@ -97,9 +98,10 @@ def tokens_and_spans(text: Text, names: Sequence[str], between: str = ", ", befo
 
     A name that is cut off has None instead. The indices count the start token, the tokens do not
     hold it. A name gets the tokens that hold its letters, counted from the prompt's first letter
-    on. To search for the name's own tokens would fail where CLIP joins punctuation into one run:
-    "C++" is c|++, but "C++, dog" is c|+|+,|dog. And it would find a class "photograph" in the
-    template's words.
+    on: of "cat, teddy bear", with tokens cat|,|teddy|bear that end at letters 3, 4, 9, 13, "teddy
+    bear" has letters 4 to 13. To search for the name's own tokens would fail where CLIP joins
+    punctuation into one run: "C++" is c|++, but "C++, dog" is c|+|+,|dog. And it would find a
+    class "photograph" in the template's words.
     """
     tokens = text.pieces(before + between.join(names) + after)
     ends = list(accumulate(letter_counts(text, tokens)))                    # letters up to a token
@@ -111,7 +113,7 @@ def tokens_and_spans(text: Text, names: Sequence[str], between: str = ", ", befo
         name_tokens(text, name)                                             # raises
         first = sum(letter_counts(text, text.pieces(prefix)))
         last = sum(letter_counts(text, text.pieces(prefix + name)))
-        last = max(first + 1, last)
+        last = max(first + 1, last)              # a token also for a sign that is no letter there
         span = [i for i in range(len(tokens)) if starts[i] < last and ends[i] > first]
         if span[-1] >= room(text):                                          # cut off, like the rest
             break
@@ -206,8 +208,9 @@ def class_prompts(text: Text, classes: Sequence[str], alone: bool = False, betwe
     """P' for these classes: as few prompts as hold all names, or with `alone` one for each class.
 
     Alone, no name can reach the next one through the causal text encoder (ours, not the paper's).
-    Neither costs a UNet pass. wording: what is said instead of each name, such as "red {}"; the
-    token indices are those of the name in it. Raises InputError for a name that is too long.
+    However many P' there are, they cost no UNet pass. wording: what is said instead of each name,
+    such as "red {}"; the token indices are those of the name in it. Raises InputError for a name
+    that is too long.
     """
     separator = text.pieces(between)
     before, after = template_halves(wording, "wording")
@@ -216,9 +219,10 @@ def class_prompts(text: Text, classes: Sequence[str], alone: bool = False, betwe
     spans = []
     for name in classes:
         phrase, name_indices = phrase_tokens(text, name, before, after)
-        if tokens and not alone and len(tokens[-1] + separator + phrase) <= room(text):
+        fits = tokens and len(tokens[-1]) + len(separator) + len(phrase) <= room(text)
+        if fits and not alone:
             tokens[-1] += separator
-        else:
+        else:                                                               # a new prompt begins
             tokens.append([])
         start = 1 + len(tokens[-1])                                         # 1: the start token
         spans.append((len(tokens) - 1, [start + i for i in name_indices]))
@@ -232,7 +236,7 @@ def image_prompt(text: Text, classes: Sequence[str], caption: str | None = None,
 
     The places are needed only to look the names up in P itself (the single-prompt ablation). A name
     that the caption says is found there, else in the list after it. What does not fit into T tokens
-    is cut off, with a warning if this is the caption's fault.
+    is cut off, with a warning if there is a caption.
     """
     check_text(caption or "", "the caption")
     tokens, listed = tokens_and_spans(text, classes, f"{between} ", caption_prefix(caption))
@@ -241,10 +245,12 @@ def image_prompt(text: Text, classes: Sequence[str], caption: str | None = None,
                       f"the first {room(text)} of them", stacklevel=2)
 
     ids = text.ids(tokens)
-    start_and_caption = ids[:-1][:1 + len(text.pieces(caption or ""))].tolist()
-    in_caption = find_spans(start_and_caption, [text.pieces(c) for c in classes])
+    end_of_caption = 1 + len(text.pieces(caption or ""))                    # 1: the start token
+    searched = ids[:min(end_of_caption, len(ids) - 1)].tolist()             # without the end token
+    in_caption = find_spans(searched, [text.pieces(c) for c in classes])
     spans: list[Span | None] = []
     for said, in_list in zip(in_caption, listed):
+        # Not said in the caption, or only inside a longer name ("hot dog"): its place in the list.
         span = said or in_list
         spans.append((0, span) if span else None)
     return Lookup(text.states(ids[None]), spans)
@@ -275,7 +281,8 @@ def concatenate(lookups: list[Lookup]) -> Lookup:
 def class_maps(cross: Tensor, lookup: Lookup) -> Tensor:
     """Cross-attention (B, G, N, T) -> class maps (B, N, K): the mean over the tokens of each name.
 
-    Raises InputError if a name was cut off.
+    Raises InputError if a name was cut off. This happens in P only: `class_prompts` begins a new P'
+    instead.
     """
     maps = []
     for span in lookup.spans:

@@ -188,40 +188,41 @@ class UNet(nn.Module):
         self.time_embed = nn.Sequential(
             nn.Linear(c.widths[0], time), nn.SiLU(), nn.Linear(time, time))
 
-        # The way down. x: channels so far; skips: channels of every row, for the way up.
-        x = c.widths[0]
-        rows: list[list[nn.Module]] = [[nn.Conv2d(c.latent, x, 3, padding=1)]]
-        skips = [x]
+        # The way down. width: channels so far; skips: those of every row, for the way up.
+        width = c.widths[0]
+        rows: list[list[nn.Module]] = [[nn.Conv2d(c.latent, width, 3, padding=1)]]
+        skips = [width]
         for level in levels:
             for _ in range(c.blocks):
-                row: list[nn.Module] = [res(x, c.widths[level])]
-                x = c.widths[level]
-                if c.attention[level]:
-                    row.append(transformer(f"input_blocks.{len(rows)}.1", x))
+                row: list[nn.Module] = [res(width, c.widths[level])]
+                width = c.widths[level]
+                if c.attention[level]:               # .1: the second layer of its row
+                    row.append(transformer(f"input_blocks.{len(rows)}.1", width))
                 rows.append(row)
-                skips.append(x)
+                skips.append(width)
             if level != levels[-1]:
-                rows.append([Downsample(x)])
-                skips.append(x)
+                rows.append([Downsample(width)])
+                skips.append(width)
         self.input_blocks = nn.ModuleList(map(Row, rows))
 
-        self.middle_block = Row([res(x, x), transformer("middle_block.1", x), res(x, x)])
+        self.middle_block = Row([
+            res(width, width), transformer("middle_block.1", width), res(width, width)])
 
         # The way up: every row takes one skip.
         rows = []
         for level in reversed(levels):
             for i in range(c.blocks + 1):
-                row = [res(x + skips.pop(), c.widths[level])]
-                x = c.widths[level]
+                row = [res(width + skips.pop(), c.widths[level])]
+                width = c.widths[level]
                 if c.attention[level]:
-                    row.append(transformer(f"output_blocks.{len(rows)}.1", x))
+                    row.append(transformer(f"output_blocks.{len(rows)}.1", width))
                 if level > 0 and i == c.blocks:
-                    row.append(Upsample(x))
+                    row.append(Upsample(width))
                 rows.append(row)
         self.output_blocks = nn.ModuleList(map(Row, rows))
 
         self.out = nn.Sequential(
-            nn.GroupNorm(c.groups, x), nn.SiLU(), nn.Conv2d(x, c.latent, 3, padding=1))
+            nn.GroupNorm(c.groups, width), nn.SiLU(), nn.Conv2d(width, c.latent, 3, padding=1))
 
     def forward(self, z: Tensor, t: int | Tensor, text: Tensor,
                 record: dict[str, QK] | None = None) -> Tensor:

@@ -1,1 +1,13 @@
-"""Files of weights: what lies where in them, and the networks made of it."""
+"""Files of weights: what lies where in them, and the networks made of it.
+
+    checkpoint.py     a file or folder, opened: sizes, networks, tokenizer
+    layouts.py        where every tensor is: single file, folder, shards, variants
+    tensor_names.py   names of tensors: original <-> diffusers
+    tokenizer.py      CLIP's tokenizer from its files
+    hub.py            what "auto", "sd15" and "cartoon" mean; the Hugging Face cache
+    safe_opening.py   bytes that nobody vouches for: no pickle, no endless header
+    other_models.py   how SD 2.x, XL, a LoRA and others are told from SD 1.x
+    refusals.py       what is said of a file that cannot be used
+    examine.py        what a file has too much and too little, for loading and `inspect`
+    convert.py        from one layout to another
+"""

@@ -38,7 +38,8 @@ def sign_of_2x(names: Collection[str] = (), proj_in: tuple = (), context: int = 
                heads: object = 8, activation: object = "quick_gelu") -> str | None:
     """What shows that a checkpoint is Stable Diffusion 2.x (or XL) and not 1.x; None if nothing.
 
-    Each sign is enough. They are read at different moments; callers give what they have.
+    Each sign is enough, except `context`, which only tells which version a matrix stands for. They
+    are read at different moments; callers give what they have.
 
     names: of tensors. 2.x: cond_stage_model.model.*, which is OpenCLIP's text encoder. 1.x:
         cond_stage_model.transformer.*, CLIP's.

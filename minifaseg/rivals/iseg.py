@@ -7,9 +7,9 @@ made sharper first. A step that reduces its entropy removes the many small entri
 the result. A class also gets more attention if its text state is scaled up.
 
     category-enhanced   states of class tokens times gamma
-    cross               x_c = .7 up(C_16 / sum_p C_16) + .3 up(C_32 / sum_p C_32)
+    cross               x_c = .7 up(C_16 / sum C_16) + .3 up(C_32 / sum C_32)      sums over cells
     entropy-reduced     A' = A / max over queries
-                        A~ = max(0, A' + lambda log10(e A'))
+                        A~ = max(0, A' + lambda log10(e A'))                        e = 2.718...
                         P  = A~ / sum over keys
     N times             y = P x;  y = y - min y;  x = y / sum y
     at the end          s = minmax(bilinear(minmax(bilinear(x))))
@@ -144,6 +144,7 @@ class ISeg:
         """
         if not captured.classes:
             return scores, "bilinear"
+        # minmax_at scales the small maps for the size that they will be enlarged to.
         size = captured.side, captured.side
         s = upsample(minmax_at(scores, size, "bilinear"), size, "bilinear")     # (K, 512, 512)
         return minmax_at(s, captured.size, "bilinear", eps=1e-6), "bilinear"
@@ -184,7 +185,7 @@ def reduce_entropy(A: Tensor, lam: float) -> Tensor:
     """
     A = A / A.amax(0, keepdim=True)
     if lam:
-        A = A + lam * (1 + A.log()) / math.log(10)
+        A = A + lam * (1 + A.log()) / math.log(10)                              # log10(e A)
         A = A.clamp_min(0)                                                      # log 0 = -inf -> 0
     total = A.sum(1, keepdim=True)
     P = A / total.clamp_min(1e-20)
