@@ -5,8 +5,8 @@
 No layer is hooked or patched. A caller who wants attention passes an empty dict as `record`; every
 layer then stores its queries and keys there, under its own path in the checkpoint. Maps are formed
 later, where they are needed, and are at once averaged over heads and layers. This saves memory: at
-512 pixels one self-attention map of SD 1.5's finest level has 8 x 4096 x 4096 numbers, its queries
-and keys have 2 x 4096 x 320.
+512 pixels the self-attention of one layer of SD 1.5's finest level has 8 x 4096 x 4096 numbers (8
+heads), the mean over heads has 4096 x 4096, and its queries and keys have 2 x 4096 x 320.
 
 Letters: B views, N grid cells (queries), M keys (N cells or T text tokens), h heads, d channels of
 a head, K classes, G prompts.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Grid = tuple[int, int]         # (H, W) of a level
 
 BLOCK = 1 << 21                # numbers of a map that are formed at a time: 8 MiB, a CPU's cache
-LARGEST_MAP = 1 << 26          # numbers of a map that `refine` keeps: N <= 8192, 256 MiB a view
+LARGEST_MAP = 1 << 26          # numbers of a map that may be formed: N <= 8192, 256 MiB a view
 
 
 class QK(NamedTuple):
@@ -98,13 +98,14 @@ def mean_map(layers: list[QK]) -> Tensor:
 def apply_attention(layers: list[QK], x: Tensor) -> Tensor:
     """A x: self-attention with the class maps as values, the mean over heads and layers.
 
-    x (B, N, K) -> (B, N, K). The map A (N x N) is never formed.
+    x (B, N, K) -> (B, N, K). The map A (N x N) is never formed. The fused kernel wants values of d
+    channels, so the class maps go in groups of d; zeros fill the last group and are cut off again.
     """
     y = torch.zeros_like(x)
     for q, k, _ in layers:
         h, d = q.shape[1], q.shape[-1]
         outputs = []
-        for maps in x.split(d, dim=-1):                 # the fused kernel wants d channels
+        for maps in x.split(d, dim=-1):                                     # (B, N, <= d)
             missing = d - maps.shape[-1]
             v = F.pad(maps, (0, missing))[:, None].expand(-1, h, -1, -1)    # (B, h, N, d)
             out = F.scaled_dot_product_attention(at_least_float32(q), at_least_float32(k), v)
@@ -114,12 +115,14 @@ def apply_attention(layers: list[QK], x: Tensor) -> Tensor:
 
 
 def inner_layers(paths: Iterable[str]) -> list[str]:
-    """Of a level's layers the last one on the way down, and all on the way up but the last.
+    """The layers of a level that are next to the coarser level, or not far from it.
 
-    paths: the layers of one level, in the order in which they run. At SD 1.5's finest level the
-    result is input_blocks.2, output_blocks.9 and output_blocks.10. A level that has only the middle
-    block (8 x 8) keeps it. Used by two methods: GoCA refines with these layers at the finest level;
-    iSeg looks names up in those of the second finest.
+    On the way down this is the last layer, on the way up all but the last. At SD 1.5's finest
+    level: input_blocks.2, output_blocks.9 and output_blocks.10. A level that has only the middle
+    block (8 x 8) keeps it. Two methods use this: GoCA refines with these layers of the finest
+    level, iSeg looks names up in those of the second finest.
+
+    paths: all layers of the level, in the order in which they run.
     """
     paths = list(paths)
     down = [path for path in paths if path.startswith("input_blocks.")]
@@ -135,9 +138,10 @@ def select_views(record: dict[str, QK], first: int, last: int) -> dict[str, QK]:
 
 @dataclass
 class CapturedAttention:
-    """The attention of one picture and of its mirror image.
+    """The attention of one picture in B views: for FA-Seg, itself and its mirror image.
 
-    It is slow to capture, and quick to use again with other classes or hyperparameters.
+    The rivals' views are those of several timesteps or prompts. It is slow to capture, and quick to
+    use again with other classes or hyperparameters.
 
     record: queries and keys of every layer, by path
     layers: the UNet's attention layers, by path
@@ -166,13 +170,13 @@ class CapturedAttention:
         return {path: qk for path, qk in self.record.items()
                 if qk.grid == grid and path.endswith(kind)}
 
-    def refine(self, grid: Grid, x: Tensor) -> Tensor:
+    def apply_self_attention(self, grid: Grid, x: Tensor) -> Tensor:
         """A x with a level's self-attention A, mean over heads and layers: (B, N, K) -> (B, N, K).
 
-        A (N x N) is formed once and kept: 4096 x 4096 at SD 1.5's finest level and 512 pixels, 64
-        MiB a view. With more than LARGEST_MAP numbers it is never formed: `apply_attention`
-        computes A x from queries and keys every time, which is slower. This limit holds only here;
-        `self_map` always forms the map.
+        Up to LARGEST_MAP numbers (N <= 8192) A is formed once and kept: 4096 x 4096 at SD 1.5's
+        finest level and 512 pixels, 64 MiB a view. A larger A is never formed: `apply_attention`
+        computes A x from queries and keys, every time anew, which is slower. A method that calls
+        `self_map` itself has no such limit.
         """
         N = x.shape[1]
         if N * N > LARGEST_MAP:

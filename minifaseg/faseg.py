@@ -23,16 +23,16 @@ class FASeg:
     The defaults are those of the released code for SD 1.5 (chequanghuy/FA-Seg 861761b), whose file
     or function stands in brackets.
     """
-    # The timestep t at which the UNet sees the latent. The release asks its scheduler for one step,
-    # which would be t = 0, but the constructor of diffusers' pipeline sets the scheduler's
-    # steps_offset from 0 to 1, and this is added to every timestep: so t = 1.
+    # The timestep t at which the UNet sees the latent. For one step, diffusers' scheduler returns
+    # the timestep 0. But when the release builds its pipeline, the pipeline changes the scheduler's
+    # steps_offset to 1, and the offset is added to every timestep: t = 1.
     timestep: int = 1
     steps: int = 1               # inversion steps to t. Paper: "1 + 1 steps", inversion + capture
     noise: bool = False          # seeded noise up to `timestep` instead of inversion, as the rivals
     sample: bool = True          # sample the VAE's posterior, or take its mean [image2latent]
     seed: int = 0                # of that sample and of `noise`
-    # Weights of the levels 8, 16, 32 and 64: w_r of cross fusion [cross_attn_repare], and w'_r of
-    # refinement [self_attn_repare].
+    # Weights of the levels 8, 16, 32 and 64, coarse to fine: w_r of cross fusion
+    # [cross_attn_repare], and w'_r of refinement [self_attn_repare].
     cross: tuple[float, ...] = (0.15, 0.70, 0.15, 0.0)
     levels: tuple[float, ...] = (0.1, 0.1, 0.5, 0.3)
     tau: int = 2                 # power of the self-attention maps [self_fusion]; 0: no HARD
@@ -77,15 +77,16 @@ class FASeg:
         x = torch.cat([ttf.views(model.pixels(image), self.flip) for image in images])
         mean, logvar = model.vae.moments(x)              # x (B, 3, H, W); mean (B, 4, h, w)
         V = len(x) // len(images)
-        noise = ddim.seeded_noise(self.seed, (V, *mean.shape[1:]), like=x)
-        eps = next(noise).repeat(len(images), 1, 1, 1) if self.sample else None
-        z = model.vae.latents(mean, logvar, eps)         # (B, 4, h, w)
+        draws = ddim.seeded_noise(self.seed, (V, *mean.shape[1:]), like=x)
+        xi = next(draws).repeat(len(images), 1, 1, 1) if self.sample else None
+        z = model.vae.latents(mean, logvar, xi)          # (B, 4, h, w)
 
         # Inversion, or noise in its place.
         text = prompt.states.expand(len(z), -1, -1)      # (B, T, c)
         if self.noise:
-            z = ddim.add_noise(z, self.timestep, next(noise).repeat(len(images), 1, 1, 1))
-        for _, z_t in ddim.invert(model.unet, z, text, ts):
+            eps = next(draws).repeat(len(images), 1, 1, 1)
+            z = ddim.add_noise(z, self.timestep, eps)
+        for _, z_t in ddim.invert(model.unet, z, text, ts):                 # no step if ts is empty
             z = z_t
 
         # One UNet pass: queries and keys are recorded, the predicted noise is dropped.

@@ -4,11 +4,15 @@ r"""HARD, hierarchical attention refinement: coarse levels know what, fine level
     refinement     y_{c,r} = A~_r^tau x_c                   A~_r = U_r A_r R_r
     combination    S_c = sum_r w'_r minmax(y_{c,r})
 
-A~_r is the self-attention A_r of level r, brought to the finest grid: R_r repeats keys, U_r
-enlarges queries, bicubic. The released code builds A~_r (4096 x 4096 at every level) and takes a
-matrix power. Neither is needed. A~_r x is three small steps: sum x over each coarse cell, multiply
-by the level's own small map, enlarge. A power is the same steps again. The cost falls from N^3 to
-N^2 K.
+A~_r is the self-attention A_r of level r, brought to the finest grid: A_r R_r gives every fine key
+the value of its coarse key, and U_r enlarges queries, bicubic. The released code builds A~_r (4096
+x 4096 at every level) and takes a matrix power. Neither is needed. A~_r x is three small steps:
+
+    R_r x           the sum of x over the f x f fine cells of each coarse cell
+    A_r R_r x       times the level's own small map
+    U_r A_r R_r x   enlarged to the finest grid
+
+A power is the same steps again. The cost falls from N^3 to N^2 K.
 """
 from collections.abc import Sequence
 
@@ -22,7 +26,7 @@ from .prompts import Lookup, class_maps
 
 
 def minmax(y: Tensor) -> Tensor:
-    """Each class map (B, N, K) to [0, 1] over the cells of its view. A constant map becomes 0."""
+    """Each class map (B, N, K) to [0, 1] over the cells of its view; a constant one to 0."""
     low, high = y.amin(1, keepdim=True), y.amax(1, keepdim=True)
     return (y - low) / (high - low).clamp_min(torch.finfo(y.dtype).tiny)
 
@@ -46,9 +50,9 @@ def refine_level(captured: CapturedAttention, grid: Grid, x: Tensor, tau: int) -
     f = full[0] // grid[0]
     for _ in range(tau):
         if f > 1:
-            # R_r x sums x over f x f cells: their mean times f^2.
-            x = as_cells(F.avg_pool2d(as_image(x, full), f)) * f * f        # R_r x     (B, n, K)
-        x = captured.refine(grid, x)                                        # A_r R_r x
+            mean = F.avg_pool2d(as_image(x, full), f)                       # (B, K, h, w)
+            x = as_cells(mean) * f ** 2                                     # R_r x: a sum (B, n, K)
+        x = captured.apply_self_attention(grid, x)                          # A_r R_r x
         if f > 1:
             x = resize_maps(x, grid, full, "bicubic")                       # U_r A_r R_r x
     return x
@@ -63,10 +67,10 @@ def refine(captured: CapturedAttention, x: Tensor, weights: Sequence[float],
     if tau == 0:
         return minmax(x)
 
-    # The rows of A~_r all have the same sum, f^2: rows of A_r sum to 1, R_r sums f^2 cells, and U_r
-    # keeps constants. So a constant added to x only adds a constant to y, and min-max drops it.
-    # Maps vary by a few percent of their mean; without the mean, float32 has more digits for what
-    # varies.
+    # Why: maps vary by a few percent of their mean, so with it most of float32's digits are spent
+    # on the mean. Why this is allowed: A~_r turns a constant map into a constant map (rows of A_r
+    # sum to 1, and U_r enlarges a constant to the same constant). So the mean only adds a constant
+    # to y, each of the tau times, and min-max drops it.
     x = x - x.mean(1, keepdim=True)
 
     S = torch.zeros_like(x)

@@ -3,8 +3,8 @@
     label(p) = argmax_c S_c(p)    where max_c S_c(p) >= threshold,    else 0, the background
 
 Which maps are enlarged, and by which interpolation, each method says in its own `upsampling`. For
-100 megapixels and 254 classes the enlarged maps would take 100 GB. So upright strips of the picture
-are labelled one after the other, and of each strip a few classes at a time.
+100 megapixels and 254 classes the enlarged maps would take 100 GB. So strips of the picture, some
+columns each, are labelled one after the other, and of each strip a few classes at a time.
 """
 from collections.abc import Iterator
 from typing import Any
@@ -101,9 +101,9 @@ def label(maps: Tensor, size: Size, threshold: float, certain: float | None = No
                 winner.masked_fill_(score > best, number)
                 torch.maximum(best, score, out=best)
 
+        winner[best < threshold] = 0
         if certain is not None:
-            winner[best < certain] = 255
-        winner[best < threshold] = 0                        # last, so that background stays 0
+            winner[(best >= threshold) & (best < certain)] = 255
         labels[:, strip] = winner.cpu().numpy()
     return labels
 

@@ -5,8 +5,8 @@
 
 The queries Q were recorded under P. P' has no values and no way into the picture (FA-Seg's release:
 StoredAttnClassPromptsProcessor). So a class list of more than 75 tokens (77 less start and end) is
-split over several P'. Each of them costs one pass of the text encoder and, in each layer, its keys
-and one map, but no UNet pass.
+split over several P'. Each of them costs one row in the batch of the text encoder and, in each
+layer, its keys and one map, but no UNet pass.
 """
 import unicodedata
 import warnings
@@ -77,7 +77,8 @@ def find_spans(ids: list[int], names: list[list[int]]) -> list[list[int] | None]
     """Where the tokens of each name are among `ids`: token indices, or None.
 
     ids: the tokens to search, start token included. Longer names come first and no token is used
-    twice, so that "dog" is not found inside "hot dog".
+    twice, so that "dog" is not found inside "hot dog". Only captions, which are free text, are
+    searched; in a list of names, `tokens_and_spans` knows where each one is.
     """
     taken: set[int] = set()
     spans: list[list[int] | None] = [None] * len(names)
@@ -98,10 +99,10 @@ def tokens_and_spans(text: Text, names: Sequence[str], between: str = ", ", befo
 
     A name that is cut off has None instead. The indices count the start token, the tokens do not
     hold it. A name gets the tokens that hold its letters, counted from the prompt's first letter
-    on: of "cat, teddy bear", with tokens cat|,|teddy|bear that end at letters 3, 4, 9, 13, "teddy
-    bear" has letters 4 to 13. To search for the name's own tokens would fail where CLIP joins
-    punctuation into one run: "C++" is c|++, but "C++, dog" is c|+|+,|dog. And it would find a
-    class "photograph" in the template's words.
+    on: of "cat, teddy bear", with tokens cat|,|teddy|bear that end after 3, 4, 9 and 13 letters,
+    "teddy bear" has the letters from 4 to 13. To search for the name's own tokens would fail where
+    CLIP joins punctuation into one run: "C++" is c|++, but "C++, dog" is c|+|+,|dog. And it would
+    find a class "photograph" in the template's words.
     """
     tokens = text.pieces(before + between.join(names) + after)
     ends = list(accumulate(letter_counts(text, tokens)))                    # letters up to a token
@@ -123,7 +124,7 @@ def tokens_and_spans(text: Text, names: Sequence[str], between: str = ", ", befo
 
 
 def letter_counts(text: Text, tokens: list[int]) -> list[int]:
-    """The number of letters in each token: bytes of UTF-8, without blanks, which no token holds."""
+    """The letters in each token: bytes of UTF-8, without blanks, which no token holds."""
     pieces = text.tokenizer.convert_ids_to_tokens(tokens)
     return [len(piece.removesuffix("</w>")) for piece in pieces]
 
@@ -173,7 +174,8 @@ def split_to_fit(text: Text, names: Sequence[str], between: str = ", ", before: 
                  after: str = "") -> list[tuple[str, ...]]:
     """The names in as few lists as fit, each into a prompt "before name between name ... after".
 
-    No names make one empty list. Raises InputError for a name that does not even fit alone.
+    For P and the rivals' prompts; see `class_prompts` for P'. No names make one empty list. Raises
+    InputError for a name that does not even fit alone.
     """
     def fits(names: tuple[str, ...]) -> bool:
         return len(text.pieces(before + between.join(names) + after)) <= room(text)
@@ -207,10 +209,12 @@ def class_prompts(text: Text, classes: Sequence[str], alone: bool = False, betwe
                   wording: str = "{}") -> Lookup:
     """P' for these classes: as few prompts as hold all names, or with `alone` one for each class.
 
-    Alone, no name can reach the next one through the causal text encoder (ours, not the paper's).
-    However many P' there are, they cost no UNet pass. wording: what is said instead of each name,
-    such as "red {}"; the token indices are those of the name in it. Raises InputError for a name
-    that is too long.
+    The span of a name holds all its tokens. A name is never cut off: if it does not fit behind the
+    names before it, with a comma, a new P' begins; if it does not fit into a P' alone, InputError
+    is raised. However many P' there are, they cost no UNet pass.
+
+    alone: no name can reach the next one through the causal text encoder (ours, not the paper's).
+    wording: what is said instead of each name, such as "red {}"; its span is the name's in it.
     """
     separator = text.pieces(between)
     before, after = template_halves(wording, "wording")
@@ -234,12 +238,14 @@ def image_prompt(text: Text, classes: Sequence[str], caption: str | None = None,
                  between: str = ",") -> Lookup:
     """P, and where the names are in it.
 
-    The places are needed only to look the names up in P itself (the single-prompt ablation). A name
-    that the caption says is found there, else in the list after it. What does not fit into T tokens
-    is cut off, with a warning if there is a caption.
+    The spans are needed only to look the names up in P itself (the single-prompt ablation). A name
+    has its tokens in the caption, if they are there, else in the list after it. Of the classes dog
+    and hot dog, with the caption "a hot dog", "hot dog" has two tokens of the caption, "dog" has
+    its own in the list. What does not fit into T tokens is cut off, with a warning if there is a
+    caption.
     """
     check_text(caption or "", "the caption")
-    tokens, listed = tokens_and_spans(text, classes, f"{between} ", caption_prefix(caption))
+    tokens, in_list = tokens_and_spans(text, classes, f"{between} ", caption_prefix(caption))
     if caption and len(tokens) > room(text):
         warnings.warn(f"caption and classes make {len(tokens)} tokens; the picture is seen under "
                       f"the first {room(text)} of them", stacklevel=2)
@@ -249,9 +255,8 @@ def image_prompt(text: Text, classes: Sequence[str], caption: str | None = None,
     searched = ids[:min(end_of_caption, len(ids) - 1)].tolist()             # without the end token
     in_caption = find_spans(searched, [text.pieces(c) for c in classes])
     spans: list[Span | None] = []
-    for said, in_list in zip(in_caption, listed):
-        # Not said in the caption, or only inside a longer name ("hot dog"): its place in the list.
-        span = said or in_list
+    for caption_span, list_span in zip(in_caption, in_list):
+        span = caption_span or list_span
         spans.append((0, span) if span else None)
     return Lookup(text.states(ids[None]), spans)
 
@@ -270,11 +275,11 @@ def caption_prefix(caption: str | None) -> str:
 def concatenate(lookups: list[Lookup]) -> Lookup:
     """Several lookups as one, with all their prompts and all their classes."""
     spans: list[Span | None] = []
-    prompts = 0
+    before = 0                                                              # prompts before these
     for lookup in lookups:
         for span in lookup.spans:
-            spans.append((prompts + span[0], span[1]) if span else None)
-        prompts += len(lookup.states)
+            spans.append((before + span[0], span[1]) if span else None)
+        before += len(lookup.states)
     return Lookup(torch.cat([lookup.states for lookup in lookups]), spans)
 
 

@@ -16,7 +16,7 @@ from .errors import InputError
 
 @dataclass(frozen=True)
 class TextConfig:
-    """The sizes of a text encoder; the defaults are SD 1.5's. Shapes show all but the last."""
+    """The sizes of a text encoder, SD 1.5's by default. Tensor shapes show all but heads."""
     width: int = 768
     layers: int = 12
     mlp: int = 3072

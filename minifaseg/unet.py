@@ -27,7 +27,7 @@ from .attention import QK, Attention, Grid
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """The sizes of a UNet; the defaults are SD 1.5's. Tensor shapes show all but the last two."""
+    """The sizes of a UNet, SD 1.5's by default. Tensor shapes show all but heads and groups."""
     widths: tuple[int, ...] = (320, 640, 1280, 1280)     # channels per level, fine to coarse
     blocks: int = 2              # ResBlocks per level on the way down; one more on the way up
     attention: tuple[bool, ...] = (True, True, True, False)

@@ -19,7 +19,7 @@ PIXELS_AT_ONCE = 512 * 512
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """The sizes of a VAE; the defaults are SD 1.5's. Tensor shapes show all but the last two."""
+    """The sizes of a VAE, SD 1.5's by default. Tensor shapes show all but groups and scaling."""
     widths: tuple[int, ...] = (128, 256, 512, 512)       # channels per level, fine to coarse
     blocks: int = 2              # ResBlocks per level in the encoder; one more in the decoder
     latent: int = 4              # channels of a latent

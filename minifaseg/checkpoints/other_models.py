@@ -38,20 +38,20 @@ def sign_of_2x(names: Collection[str] = (), proj_in: tuple = (), context: int = 
                heads: object = 8, activation: object = "quick_gelu") -> str | None:
     """What shows that a checkpoint is Stable Diffusion 2.x (or XL) and not 1.x; None if nothing.
 
-    Each sign is enough, except `context`, which only tells which version a matrix stands for. They
-    are read at different moments; callers give what they have.
+    Each of four signs is enough. Names and proj_in are in every checkpoint, the other two only in
+    the configurations of a diffusers folder.
 
     names: of tensors. 2.x: cond_stage_model.model.*, which is OpenCLIP's text encoder. 1.x:
         cond_stage_model.transformer.*, CLIP's.
     proj_in: shape of the projection into a transformer of the UNet. 2.x and XL: a matrix
         (out, in), a linear projection. 1.x: (out, in, 1, 1), a 1 x 1 convolution.
-    context: channels of a text state, beside proj_in. 2.x: 1024. 1.x: 768.
     heads: attention_head_dim in unet/config.json. 2.x and XL: a list, one number a level. 1.x:
         one number.
     activation: hidden_act in text_encoder/config.json. 2.x: gelu. 1.x: quick_gelu.
 
-    That a model predicts v instead of the noise is no such sign, some of 2.x predict the noise:
-    see check_prediction.
+    context, the channels of a text state, is no sign: where proj_in is a matrix, it tells 2.x
+    (1024) from XL. That a model predicts v instead of the noise is no sign either, since some of
+    2.x predict the noise: see check_prediction.
     """
     if any(name.startswith("cond_stage_model.model.") for name in names):
         return "Stable Diffusion 2.x, not 1.x"

@@ -36,7 +36,8 @@ def noised_latents(model: Model, image: Image.Image, timesteps: Sequence[int], *
     noise: False leaves the latents clean. sample: a sample of the VAE's posterior, drawn with
     epsilon; else its mean, which is epsilon = 0.
 
-    All latents share one draw of noise; the mirror image has it mirrored.
+    All latents share one draw of noise; the mirror image has it mirrored. (In FA-Seg, faseg.py, it
+    has a draw of its own.)
     """
     x = model.pixels(image)                                                     # (1, 3, H, W)
     shape = (1, model.unet.config.latent, *(n // model.vae.factor for n in x.shape[2:]))

@@ -110,7 +110,7 @@ class InvSeg:
         """M (B, N, C): how much each cell belongs to each class."""
         x = fuse_cross(captured, lookup, self.cross)
         x = x - x.mean(1, keepdim=True)
-        x = captured.refine(captured.grids[-1], x)                              # A x
+        x = captured.apply_self_attention(captured.grids[-1], x)                              # A x
         return (self.beta * minmax(x)).softmax(-1)
 
     def loss(self, S: Tensor, M: Tensor, grid) -> Tensor:

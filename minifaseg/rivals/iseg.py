@@ -144,7 +144,8 @@ class ISeg:
         """
         if not captured.classes:
             return scores, "bilinear"
-        # minmax_at scales the small maps for the size that they will be enlarged to.
+        # minmax_at scales the maps so that they run from 0 to 1 after enlarging. It stands before
+        # the enlarging and equals min-max after it. The caller enlarges to the picture's size.
         size = captured.side, captured.side
         s = upsample(minmax_at(scores, size, "bilinear"), size, "bilinear")     # (K, 512, 512)
         return minmax_at(s, captured.size, "bilinear", eps=1e-6), "bilinear"
