@@ -113,7 +113,7 @@ def check_5_4(student):
     for r, full, K in ((3, 12, 2), (2, 6, 4)):
         A, x, f = rows(r * r), torch.rand(full * full, K), full // r
         before = x.clone()
-        package = lambda A, x: hard.refine_level(SimpleNamespace(grids=[(r, r), (full, full)], refine=lambda _, x: A @ x), (r, r), x[None], 1)[0]
+        package = lambda A, x: hard.refine_level(SimpleNamespace(grids=[(r, r), (full, full)], apply_self_attention=lambda _, x: A @ x), (r, r), x[None], 1)[0]
         want = package(A, x)
         got = student.coarse_refine(A, x, r, full)
         unchanged(x, before)
