@@ -10,12 +10,9 @@ import ast
 from dataclasses import fields
 from importlib import import_module
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .errors import InputError
-
-if TYPE_CHECKING:
-    from .model import Model
 
 # name -> (module, its dataclass of hyperparameters, with capture(), scores() and upsampling())
 METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),
@@ -67,12 +64,12 @@ def check_name(name: str) -> None:
         raise InputError(f"no method {name!r}; there is: {', '.join(METHODS)}")
 
 
-def make_method(name: str = "faseg", model: "Model | None" = None, /,
-                **hyperparameters: Any) -> Any:
+def make_method(name: str = "faseg", model: Any = None, /, **hyperparameters: Any) -> Any:
     """A method: its own defaults, then what the model's file recommends, then `hyperparameters`.
 
-    One that is None counts as not given. Raises InputError for a hyperparameter that the method
-    does not have, and for a value of another kind than its default's.
+    model: a Model (model.py), or None. A hyperparameter that is None counts as not given. Raises
+    InputError for a hyperparameter that the method does not have, and for a value of another kind
+    than its default's.
     """
     check_name(name)
     module, class_name = METHODS[name]

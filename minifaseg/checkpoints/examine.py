@@ -1,6 +1,6 @@
 """A checkpoint's part compared with the network of its size, tensor by tensor, nothing loaded."""
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,9 +10,6 @@ from ..text import Text, TextConfig
 from ..unet import UNet, UNetConfig
 from ..vae import VAE, VAEConfig
 from .tensor_names import unwrapped
-
-if TYPE_CHECKING:                              # checkpoint imports this file
-    from .checkpoint import Checkpoint
 
 # Stable Diffusion 1.5.
 STANDARD = {"unet": UNetConfig(), "vae": VAEConfig(), "text": TextConfig()}
@@ -53,8 +50,8 @@ def compare(part: str, net: nn.Module, stored: dict, shapes: bool = True) -> dic
     return differences
 
 
-def examine(file: "Checkpoint", part: str) -> tuple[str, list[str], list[str]]:
-    """One part: (its facts in a line, what keeps it from loading, what does not)."""
+def examine(file: Any, part: str) -> tuple[str, list[str], list[str]]:
+    """A Checkpoint's part: (its facts in a line, what keeps it from loading, what does not)."""
     stored = file.keys[part]
     headers = [opened.get_slice(name) for name, opened in stored.values()]
     parameters = sum(math.prod(header.get_shape()) for header in headers)
