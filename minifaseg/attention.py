@@ -39,8 +39,8 @@ class Attention(nn.Module):
     """Self-attention (`attn1`: keys of the picture) or cross-attention (`attn2`: of the text).
 
     path: the layer's name in the checkpoint, input_blocks.1.1.transformer_blocks.0.attn1 for
-    instance, put together by UNet, SpatialTransformer and TransformerBlock. It is the key in
-    `record`.
+    instance, put together by UNet, SpatialTransformer and TransformerBlock. `record` is indexed by
+    it.
     """
 
     def __init__(self, path: str, width: int, heads: int, context: int) -> None:

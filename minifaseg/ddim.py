@@ -71,10 +71,11 @@ def invert(unet: Predictor, z: Tensor, text: Tensor,
            ts: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
     """DDIM inversion of clean latents up the ascending timesteps ts; yields (t, z_t).
 
-    z (B, 4, H, W) is taken to be at abar_0. text: (B, T, c) text states. The noise between s and t
-    is predicted on z_s, but with timestep t, as prompt-to-prompt and FA-Seg's release do. With
-    ts = [1] this is the release's whole inversion: z' = 0.999573 z + 0.012137 eps(z, 1), a change
-    of one percent.
+    z (B, 4, H, W), the clean latent, is taken to be at timestep 0 of the schedule, as in the
+    release: at abar_0 = 0.99915 instead of 1. text: (B, T, c) text states. The noise between s and
+    t is predicted on z_s, but with timestep t, as prompt-to-prompt and FA-Seg's release do. With ts
+    = [1] this is the release's whole inversion: z' = 0.999573 z + 0.012137 eps(z, 1), a change of
+    one percent.
     """
     s = 0
     for t in ts:

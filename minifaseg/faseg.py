@@ -23,9 +23,9 @@ class FASeg:
     The defaults are those of the released code for SD 1.5 (chequanghuy/FA-Seg 861761b), whose file
     or function stands in brackets.
     """
-    # The timestep t at which the UNet sees the latent. For one step, diffusers' scheduler returns
-    # the timestep 0. But when the release builds its pipeline, the pipeline changes the scheduler's
-    # steps_offset to 1, and the offset is added to every timestep: t = 1.
+    # The timestep t at which the UNet sees the latent. The release asks diffusers' scheduler for a
+    # list of one timestep. This would be [0], but the pipeline that holds the scheduler has changed
+    # its steps_offset to 1, and the offset is added to every timestep. So t = 1 is a side effect.
     timestep: int = 1
     steps: int = 1               # inversion steps to t. Paper: "1 + 1 steps", inversion + capture
     noise: bool = False          # seeded noise up to `timestep` instead of inversion, as the rivals
@@ -77,6 +77,7 @@ class FASeg:
         x = torch.cat([ttf.views(model.pixels(image), self.flip) for image in images])
         mean, logvar = model.vae.moments(x)              # x (B, 3, H, W); mean (B, 4, h, w)
         V = len(x) // len(images)
+        # Each draw is V noises, one for each view; it is repeated for every picture.
         draws = ddim.seeded_noise(self.seed, (V, *mean.shape[1:]), like=x)
         xi = next(draws).repeat(len(images), 1, 1, 1) if self.sample else None
         z = model.vae.latents(mean, logvar, xi)          # (B, 4, h, w)

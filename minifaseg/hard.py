@@ -4,13 +4,13 @@ r"""HARD, hierarchical attention refinement: coarse levels know what, fine level
     refinement     y_{c,r} = A~_r^tau x_c                   A~_r = U_r A_r R_r
     combination    S_c = sum_r w'_r minmax(y_{c,r})
 
-A~_r is the self-attention A_r of level r, brought to the finest grid: A_r R_r gives every fine key
-the value of its coarse key, and U_r enlarges queries, bicubic. The released code builds A~_r (4096
-x 4096 at every level) and takes a matrix power. Neither is needed. A~_r x is three small steps:
+A~_r (N, N) is the self-attention A_r (n, n) of level r, brought to the finest grid. The released
+code builds it (4096 x 4096 at every level) and takes a matrix power. Neither is needed. A~_r x is
+three small steps; for a level of 16 x 16 on 64 x 64 cells, f = 4:
 
-    R_r x           the sum of x over the f x f fine cells of each coarse cell
-    A_r R_r x       times the level's own small map
-    U_r A_r R_r x   enlarged to the finest grid
+    R_r x           R_r (n, N): sums of x over the f x f fine cells of each coarse cell
+    A_r R_r x       A_r (n, n): the level's own small map, 256 x 256
+    U_r A_r R_r x   U_r (N, n): enlarged f times, bicubic
 
 A power is the same steps again. The cost falls from N^3 to N^2 K.
 """
@@ -28,7 +28,8 @@ from .prompts import Lookup, class_maps
 def minmax(y: Tensor) -> Tensor:
     """Each class map (B, N, K) to [0, 1] over the cells of its view; a constant one to 0."""
     low, high = y.amin(1, keepdim=True), y.amax(1, keepdim=True)
-    return (y - low) / (high - low).clamp_min(torch.finfo(y.dtype).tiny)
+    smallest = torch.finfo(y.dtype).tiny                                    # constant: 0 / tiny = 0
+    return (y - low) / (high - low).clamp_min(smallest)
 
 
 def fuse_cross(captured: CapturedAttention, lookup: Lookup, weights: Sequence[float]) -> Tensor:
@@ -36,7 +37,7 @@ def fuse_cross(captured: CapturedAttention, lookup: Lookup, weights: Sequence[fl
 
     weights: w_r, one per level, coarse to fine.
     """
-    x = torch.zeros(())
+    x = torch.zeros(())                                                     # takes any shape
     for grid, w in levels_with_weight(captured.grids, weights):
         C = captured.cross_map(grid, lookup.states)                         # (B, G, n, T)
         c = class_maps(C, lookup)                                           # (B, n, K)
@@ -50,7 +51,7 @@ def refine_level(captured: CapturedAttention, grid: Grid, x: Tensor, tau: int) -
     f = full[0] // grid[0]
     for _ in range(tau):
         if f > 1:
-            mean = F.avg_pool2d(as_image(x, full), f)                       # (B, K, h, w)
+            mean = F.avg_pool2d(as_image(x, full), f)                       # of f^2 cells
             x = as_cells(mean) * f ** 2                                     # R_r x: a sum (B, n, K)
         x = captured.apply_self_attention(grid, x)                          # A_r R_r x
         if f > 1:
@@ -67,10 +68,11 @@ def refine(captured: CapturedAttention, x: Tensor, weights: Sequence[float],
     if tau == 0:
         return minmax(x)
 
-    # Why: maps vary by a few percent of their mean, so with it most of float32's digits are spent
-    # on the mean. Why this is allowed: A~_r turns a constant map into a constant map (rows of A_r
-    # sum to 1, and U_r enlarges a constant to the same constant). So the mean only adds a constant
-    # to y, each of the tau times, and min-max drops it.
+    # Why the mean is taken off: float32 rounds relative to the size of a number. Without the mean,
+    # which is far larger than the differences between cells, these keep more digits.
+    # Why this is allowed: A~_r is linear, and makes of a constant map m the constant map f^2 m (R_r
+    # sums f^2 cells, the rows of A_r sum to 1, U_r keeps constants). So A~_r^tau (x + m) is
+    # A~_r^tau x plus a constant, and min-max drops the constant.
     x = x - x.mean(1, keepdim=True)
 
     S = torch.zeros_like(x)

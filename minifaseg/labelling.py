@@ -34,8 +34,9 @@ def upsample_strip(maps: Tensor, size: Size, strip: slice, mode: str = "bicubic"
     """The columns `strip` of `upsample`: (K, h, w) -> (K, H, columns).
 
     Bicubic is equal to the last bit, bilinear up to float32's rounding. Interpolation works along
-    rows and along columns independently, and a pass that keeps the length only copies. So the two
-    passes are made one by one, and between them everything but the strip is dropped.
+    rows and along columns independently, and along an axis that keeps its length it changes
+    nothing. So the two passes are made one by one, and between them everything but the strip is
+    dropped.
     """
     width, height = size
     if strip == slice(0, width):
@@ -103,7 +104,7 @@ def label(maps: Tensor, size: Size, threshold: float, certain: float | None = No
 
         winner[best < threshold] = 0
         if certain is not None:
-            winner[(best >= threshold) & (best < certain)] = 255
+            winner[(best >= threshold) & (best < certain)] = 255            # unsure
         labels[:, strip] = winner.cpu().numpy()
     return labels
 

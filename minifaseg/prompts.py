@@ -99,10 +99,10 @@ def tokens_and_spans(text: Text, names: Sequence[str], between: str = ", ", befo
 
     A name that is cut off has None instead. The indices count the start token, the tokens do not
     hold it. A name gets the tokens that hold its letters, counted from the prompt's first letter
-    on: of "cat, teddy bear", with tokens cat|,|teddy|bear that end after 3, 4, 9 and 13 letters,
-    "teddy bear" has the letters from 4 to 13. To search for the name's own tokens would fail where
-    CLIP joins punctuation into one run: "C++" is c|++, but "C++, dog" is c|+|+,|dog. And it would
-    find a class "photograph" in the template's words.
+    on, in bytes and without blanks: of "cat, teddy bear", with tokens cat|,|teddy|bear that end
+    after 3, 4, 9 and 13 letters, "teddy bear" has the letters from 4 to 13. To search for the
+    name's own tokens would fail where CLIP joins punctuation into one run: "C++" is c|++, but "C++,
+    dog" is c|+|+,|dog. And it would find a class "photograph" in the template's words.
     """
     tokens = text.pieces(before + between.join(names) + after)
     ends = list(accumulate(letter_counts(text, tokens)))                    # letters up to a token
@@ -114,7 +114,7 @@ def tokens_and_spans(text: Text, names: Sequence[str], between: str = ", ", befo
         name_tokens(text, name)                                             # raises
         first = sum(letter_counts(text, text.pieces(prefix)))
         last = sum(letter_counts(text, text.pieces(prefix + name)))
-        last = max(first + 1, last)              # a token also for a sign that is no letter there
+        last = max(first + 1, last)              # a name has at least one token
         span = [i for i in range(len(tokens)) if starts[i] < last and ends[i] > first]
         if span[-1] >= room(text):                                          # cut off, like the rest
             break
@@ -211,7 +211,8 @@ def class_prompts(text: Text, classes: Sequence[str], alone: bool = False, betwe
 
     The span of a name holds all its tokens. A name is never cut off: if it does not fit behind the
     names before it, with a comma, a new P' begins; if it does not fit into a P' alone, InputError
-    is raised. However many P' there are, they cost no UNet pass.
+    is raised. Each P' costs one row in the batch of the text encoder and, in each layer, its keys
+    and one product Q K'^T; no UNet pass.
 
     alone: no name can reach the next one through the causal text encoder (ours, not the paper's).
     wording: what is said instead of each name, such as "red {}"; its span is the name's in it.
@@ -284,10 +285,10 @@ def concatenate(lookups: list[Lookup]) -> Lookup:
 
 
 def class_maps(cross: Tensor, lookup: Lookup) -> Tensor:
-    """Cross-attention (B, G, N, T) -> class maps (B, N, K): the mean over the tokens of each name.
+    """Cross-attention (B, G, N, T) -> class maps (B, N, K): the mean over all tokens of each name.
 
-    Raises InputError if a name was cut off. This happens in P only: `class_prompts` begins a new P'
-    instead.
+    Raises InputError if a name was cut off. Only a single `image_prompt` cuts names off;
+    `class_prompts` and `image_prompts` make several prompts instead.
     """
     maps = []
     for span in lookup.spans:

@@ -34,7 +34,7 @@ def noised_latents(model: Model, image: Image.Image, timesteps: Sequence[int], *
     """The latents (V, 4, h, w) of a picture, and with `flip` of its mirror image, by timestep.
 
     noise: False leaves the latents clean. sample: a sample of the VAE's posterior, drawn with
-    epsilon; else its mean, which is epsilon = 0.
+    xi; else its mean, which is xi = 0.
 
     All latents share one draw of noise; the mirror image has it mirrored. (In FA-Seg, faseg.py, it
     has a draw of its own.)
@@ -43,11 +43,11 @@ def noised_latents(model: Model, image: Image.Image, timesteps: Sequence[int], *
     shape = (1, model.unet.config.latent, *(n // model.vae.factor for n in x.shape[2:]))
 
     draws = ddim.seeded_noise(seed, shape, like=x)
-    epsilon = next(draws) if sample else x.new_zeros(shape)
+    xi = next(draws) if sample else x.new_zeros(shape)
     eps = next(draws)
 
     # one at a time: both together would need twice the memory
-    pairs = zip(ttf.views(x, flip).split(1), ttf.views(epsilon, flip).split(1))
+    pairs = zip(ttf.views(x, flip).split(1), ttf.views(xi, flip).split(1))
     z = torch.cat([model.vae.encode(*pair) for pair in pairs])                  # (1 or 2, 4, h, w)
     if not noise:
         return z.repeat(len(timesteps), 1, 1, 1)

@@ -78,5 +78,5 @@ class DatasetDiffusion:
         return as_image(minmax(x), grid)[0]
 
     def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:
-        """Bicubic to the picture's size; labelling.label then reads `threshold` and `certain`."""
+        """Bicubic to the picture's size; labelling.label then uses `threshold` and `certain`."""
         return scores, "bicubic"

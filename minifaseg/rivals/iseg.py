@@ -81,7 +81,7 @@ class ISeg:
     clusters: int = 0                                    # 32 as in the code; 0 = no clustering
     template: str = "a photograph of {} and other object and background"
     merge_tau: float = 1.0                               # without classes only (ours)
-    threshold: float = (3 - 5 ** 0.5) / 2                # s = (1 - s)^2
+    threshold: float = (3 - 5 ** 0.5) / 2                # from here on s >= (1 - s)^2
     # What `capture` depends on.
     CAPTURE_FIELDS: ClassVar = ("timestep", "seed", "gamma", "keys_only", "template")
 
@@ -144,8 +144,8 @@ class ISeg:
         """
         if not captured.classes:
             return scores, "bilinear"
-        # minmax_at scales the maps so that they run from 0 to 1 after enlarging. It stands before
-        # the enlarging and equals min-max after it. The caller enlarges to the picture's size.
+        # minmax_at scales a map so that its enlarged map runs from 0 to 1. Enlarging is linear, so
+        # scaling before it is min-max after it. The caller enlarges to the picture's size.
         size = captured.side, captured.side
         s = upsample(minmax_at(scores, size, "bilinear"), size, "bilinear")     # (K, 512, 512)
         return minmax_at(s, captured.size, "bilinear", eps=1e-6), "bilinear"
