@@ -173,10 +173,10 @@ class CapturedAttention:
     def apply_self_attention(self, grid: Grid, x: Tensor) -> Tensor:
         """A x with a level's self-attention A, mean over heads and layers: (B, N, K) -> (B, N, K).
 
-        Up to LARGEST_MAP numbers (N <= 8192) A is formed once and kept: 4096 x 4096 at SD 1.5's
-        finest level and 512 pixels, 64 MiB a view. A larger A is never formed: `apply_attention`
-        computes A x from queries and keys, every time anew, which is slower. A method that calls
-        `self_map` itself has no such limit.
+        If N^2 <= LARGEST_MAP (N <= 8192), A is formed once and kept: 4096 x 4096 at SD 1.5's finest
+        level and 512 pixels, 64 MiB a view. A larger A is not formed here: `apply_attention`
+        computes A x from queries and keys, every time anew, which is slower. (`self_map`, which
+        some methods call themselves, forms A of any size.)
         """
         N = x.shape[1]
         if N * N > LARGEST_MAP:

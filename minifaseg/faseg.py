@@ -61,7 +61,8 @@ class FASeg:
         """Attention of I pictures in one batch, all under the same P; see `capture`.
 
         All V views (2 with flip, else 1) of all pictures go through the UNet together: B = I V.
-        The V views of a picture get V different draws of noise; all pictures share these V draws.
+        The V views of a picture get V different noises (of the VAE's sample, and eps with `noise`);
+        all pictures share these V.
         """
         # Timesteps and prompts: P drives the UNet, names are looked up in P'.
         ts = ddim.inversion_timesteps(self.timestep, 0 if self.noise else self.steps)
@@ -117,5 +118,5 @@ class FASeg:
         return hard.fuse_cross(captured, lookup, self.cross)
 
     def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:
-        """The maps (K, h, w) to bring to the picture's size before the argmax, and how."""
+        """What is brought to the picture's size before the argmax, and how: the scores, bicubic."""
         return scores, "bicubic"

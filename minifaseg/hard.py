@@ -68,8 +68,8 @@ def refine(captured: CapturedAttention, x: Tensor, weights: Sequence[float],
     if tau == 0:
         return minmax(x)
 
-    # Why the mean is taken off: float32 rounds relative to the size of a number. Without the mean,
-    # which is far larger than the differences between cells, these keep more digits.
+    # Why the mean is taken off: it is far larger than the differences between cells. float32 rounds
+    # relative to the size of a number, so without the mean the differences keep more digits.
     # Why this is allowed: A~_r is linear, and makes of a constant map m the constant map f^2 m (R_r
     # sums f^2 cells, the rows of A_r sum to 1, U_r keeps constants). So A~_r^tau (x + m) is
     # A~_r^tau x plus a constant, and min-max drops the constant.

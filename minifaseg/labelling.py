@@ -116,7 +116,8 @@ def labels_of(method: Any, captured: CapturedAttention, scores: Tensor) -> np.nd
     """
     maps, mode = method.upsampling(captured, scores)
     threshold = method.threshold if captured.classes else 0.0
-    return label(maps, captured.size, threshold, getattr(method, "certain", None), mode)
+    certain = getattr(method, "certain", None)              # only Dataset Diffusion has it
+    return label(maps, captured.size, threshold, certain, mode)
 
 
 def pixel_scores(method: Any, captured: CapturedAttention, scores: Tensor) -> Tensor:

@@ -5,8 +5,7 @@
 
 The queries Q were recorded under P. P' has no values and no way into the picture (FA-Seg's release:
 StoredAttnClassPromptsProcessor). So a class list of more than 75 tokens (77 less start and end) is
-split over several P'. Each of them costs one row in the batch of the text encoder and, in each
-layer, its keys and one map, but no UNet pass.
+split over several P', without another UNet pass.
 """
 import unicodedata
 import warnings
@@ -209,10 +208,10 @@ def class_prompts(text: Text, classes: Sequence[str], alone: bool = False, betwe
                   wording: str = "{}") -> Lookup:
     """P' for these classes: as few prompts as hold all names, or with `alone` one for each class.
 
-    The span of a name holds all its tokens. A name is never cut off: if it does not fit behind the
-    names before it, with a comma, a new P' begins; if it does not fit into a P' alone, InputError
-    is raised. Each P' costs one row in the batch of the text encoder and, in each layer, its keys
-    and one product Q K'^T; no UNet pass.
+    The span of a name holds all its tokens. A name is never cut off: if a P' with a comma and this
+    name would have more than 75 tokens, a new P' begins; if the name alone has more, InputError is
+    raised. Each P' costs one row in the batch of the text encoder and, in each layer, its keys and
+    one product Q K'^T; no UNet pass.
 
     alone: no name can reach the next one through the causal text encoder (ours, not the paper's).
     wording: what is said instead of each name, such as "red {}"; its span is the name's in it.
@@ -287,8 +286,8 @@ def concatenate(lookups: list[Lookup]) -> Lookup:
 def class_maps(cross: Tensor, lookup: Lookup) -> Tensor:
     """Cross-attention (B, G, N, T) -> class maps (B, N, K): the mean over all tokens of each name.
 
-    Raises InputError if a name was cut off. Only a single `image_prompt` cuts names off;
-    `class_prompts` and `image_prompts` make several prompts instead.
+    Raises InputError if a name was cut off. This happens only in one P that is too long
+    (`image_prompt`); `class_prompts` makes several P', `image_prompts` several P instead.
     """
     maps = []
     for span in lookup.spans:

@@ -38,9 +38,9 @@ def sign_of_2x(names: Collection[str] = (), proj_in: tuple = (), context: int = 
                heads: object = 8, activation: object = "quick_gelu") -> str | None:
     """What shows that a checkpoint is Stable Diffusion 2.x (or XL) and not 1.x; None if nothing.
 
-    Each of four signs is enough. Names and proj_in are in every checkpoint, the other two only in
-    the configurations of a diffusers folder. A caller gives what it has just read; the defaults
-    show nothing.
+    Each of four signs is enough: names (of single files), proj_in (of every checkpoint), heads and
+    activation (of a diffusers folder's configurations). A caller gives what it has just read; the
+    defaults show nothing.
 
     names: of tensors. 2.x: cond_stage_model.model.*, which is OpenCLIP's text encoder. 1.x:
         cond_stage_model.transformer.*, CLIP's.

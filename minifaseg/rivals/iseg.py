@@ -72,7 +72,7 @@ class ISeg:
     timestep: int = 100
     seed: int = 1101
     gamma: float = 1.6
-    keys_only: bool = False
+    keys_only: bool = False                              # gamma in the lookup only
     cross: tuple[float, ...] = (0.0, 0.7, 0.3, 0.0)      # levels 8, 16, 32, 64
     inner: bool = True                                   # at the second finest level; False: all
     layers: tuple[int, ...] = (-2,)                      # the finest level's, averaged; () = all
@@ -138,9 +138,10 @@ class ISeg:
         return torch.cat(maps)
 
     def upsampling(self, captured: CapturedAttention, scores: Tensor) -> tuple[Tensor, str]:
-        """Bilinear to the model's own size, min-max; bilinear to the picture's size, min-max.
+        """The maps at the model's own size (512 x 512), to be enlarged bilinearly to the picture's.
 
-        The argmax with the background's (1 - max s)^2 follows. Segments without names: as DiffSeg.
+        At both sizes they run from 0 to 1. The argmax with the background's (1 - max s)^2 follows.
+        Segments without names: as DiffSeg.
         """
         if not captured.classes:
             return scores, "bilinear"
