@@ -40,7 +40,7 @@ def test_attention_is_no_further_from_the_truth_than_torch(N, M, dtype):
     truth = (q.double() @ k.double().mT / 40 ** 0.5).softmax(-1) @ v.double()
     ours, theirs = attend(q, k, v), F.scaled_dot_product_attention(q, k, v)
     assert ours.shape == theirs.shape and ours.dtype == dtype
-    assert deviation(ours, truth) <= 1.5 * deviation(theirs, truth) + 1e-5
+    assert deviation(ours, truth) <= 1.5 * deviation(theirs, truth) + 3e-5
 
 
 @pytest.mark.parametrize("side", [1, 5, 16, 17])
