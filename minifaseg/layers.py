@@ -17,8 +17,13 @@ HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, 
 
 
 def use_onednn(x: Tensor) -> bool:
-    """Whether the products of this file go to oneDNN, which has none in float64."""
-    if x.device.type != "cpu" or x.dtype == torch.float64 or torch.is_grad_enabled():
+    """Whether the products of this file go to oneDNN.
+
+    It has none in float64, and torch.compile chooses for itself.
+    """
+    if x.device.type != "cpu" or x.dtype == torch.float64:
+        return False
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
         return False
     return HAS_AVX512 and HAS_ONEDNN
 
