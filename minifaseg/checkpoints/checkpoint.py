@@ -5,8 +5,8 @@ shapes cannot tell (heads, norm groups, latent scaling) comes from the folder's 
 the single file's metadata, else it is SD 1.5's. Names, shapes and number types must all fit: no
 tensor missing, none left over (see examine.compare).
 
-Files are memory-mapped: a tensor is read when its network is built, and the VAE's decoder only when
-somebody decodes.
+Files are memory-mapped: a tensor is read when its network is built or first used (see reading.py),
+and the VAE's decoder only when somebody decodes.
 """
 import json
 from functools import partial
@@ -27,6 +27,7 @@ from .examine import DECODER, compare, empty_network
 from .hub import cached_tokenizer, tokenizer_beside
 from .layouts import open_layout
 from .other_models import recognise, sign_of_2x
+from .reading import Reader
 from .refusals import check_exists
 from .tensor_names import PREFIX, count, unwrapped
 from .tokenizer import read_tokenizer, tokenizer_texts, unpack_tokenizer
@@ -161,10 +162,10 @@ class Checkpoint:
             stored = {name: at for name, at in stored.items() if not name.startswith(DECODER)}
         self._check_fits(part, stored, compare(part, net, stored))
 
-        state = {}
+        state, reader = {}, Reader(dtype)
         for name, parameter in net.state_dict().items():
             if unwrapped(name) in stored:
-                tensor = self._read(*stored[unwrapped(name)]).to(dtype=dtype)
+                tensor = self._read(reader, *stored[unwrapped(name)])
                 state[name] = tensor.reshape(parameter.shape)    # from a matrix to a 1 x 1 kernel
         net.load_state_dict(state, strict=False, assign=True)
 
@@ -211,10 +212,10 @@ class Checkpoint:
             raise InputError(f"{self.path}: no {part} can be built of these sizes "
                              f"({one_line(e)}): not Stable Diffusion 1.x") from None
 
-    def _read(self, stored, file):
+    def _read(self, reader, stored, file):
         try:
-            return file.get_tensor(stored)
-        except (SafetensorError, OSError) as e:
+            return reader.read(stored, file)
+        except (SafetensorError, OSError, ValueError) as e:
             raise InputError(f"{self.path}: tensor {stored} cannot be read ({one_line(e)}); "
                              "download it again") from None
 

@@ -1,6 +1,10 @@
 """Files that others made, opened without trust: nothing is unpickled, and sizes are limited."""
 import json
+import weakref
+from functools import cached_property
+from mmap import ACCESS_COPY, mmap
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -13,7 +17,31 @@ LARGEST_TEXT = 16 << 20
 MOST_TENSORS = 10_000
 
 
-def open_file(path: str | Path) -> safe_open:
+class TensorFile:
+    """An open safetensors file, mapped. It stays readable if another file takes its name."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        self.stream = open(path, "rb")
+        weakref.finalize(self, self.stream.close)
+        file: Any = safe_open(path, framework="pt")
+        self.keys, self.metadata = file.keys, file.metadata
+        self.get_slice, self.get_tensor = file.get_slice, file.get_tensor
+
+    def map(self) -> mmap:
+        """Another mapping of the whole file, of which no page is read yet."""
+        return mmap(self.stream.fileno(), 0, access=ACCESS_COPY)
+
+    @cached_property
+    def starts(self) -> dict[str, int]:
+        """Stored name -> the byte of the file at which the tensor begins. Raises InputError."""
+        content = self.map()
+        first = 8 + int.from_bytes(content[:8], "little")          # of the bytes after the header
+        header = parse_json(Path(self.path), content[8:first].decode())
+        return {name: first + header[name]["data_offsets"][0] for name in self.keys()}
+
+
+def open_file(path: str | Path) -> TensorFile:
     """A safetensors file, whatever its name; its tensors are read later, one by one.
 
     Raises InputError, which says what the file is instead.
@@ -24,7 +52,7 @@ def open_file(path: str | Path) -> safe_open:
             header_size = int.from_bytes(opened.read(8), "little")
         if header_size > LARGEST_TEXT:
             raise ValueError(f"a header of more than {LARGEST_TEXT >> 20} MiB")
-        file = safe_open(path, framework="pt")
+        file = TensorFile(path)
     except (SafetensorError, OSError, ValueError) as e:
         raise InputError(f"{path}: {explain_not_opened(path, e)}") from None
     if len(file.keys()) > MOST_TENSORS:
