@@ -18,6 +18,7 @@ import minifaseg
 
 from .arguments import sort_out
 from .errors import InputError, UsageError
+from .memory import keep_freed_memory
 from .messages import complain, print_above_bar
 from .methods import parse_method
 from .origin import Origins
@@ -136,6 +137,7 @@ def run(args: Namespace) -> int:
 
 
 def load_model(args: Namespace) -> "Model":
+    keep_freed_memory()
     # Half a million objects are made to stay. Looking for garbage among them, now and when the
     # process ends, would take a second.
     gc.disable()
