@@ -19,12 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .layers import BLOCK, Linear, attend, linear
+
 if TYPE_CHECKING:
     from .prompts import Lookup
 
 Grid = tuple[int, int]         # (H, W) of a level
 
-BLOCK = 1 << 21                # numbers of a map that are formed at a time: 8 MiB, a CPU's cache
 LARGEST_MAP = 1 << 26          # numbers of a map that may be formed: N <= 8192, 256 MiB a view
 
 
@@ -47,10 +48,10 @@ class Attention(nn.Module):
         super().__init__()
         self.path = path
         self.heads = heads
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(context, width, bias=False)
-        self.to_v = nn.Linear(context, width, bias=False)
-        self.to_out = nn.ModuleList([nn.Linear(width, width)])
+        self.to_q = Linear(width, width, bias=False)
+        self.to_k = Linear(context, width, bias=False)
+        self.to_v = Linear(context, width, bias=False)
+        self.to_out = nn.ModuleList([Linear(width, width)])
 
     def split(self, x: Tensor) -> Tensor:
         """(B, N, h*d) -> (B, h, N, d)."""
@@ -68,7 +69,7 @@ class Attention(nn.Module):
         v = self.split(self.to_v(context))                                  # (B, h, M, d)
         if record is not None:
             record[self.path] = QK(q, k, grid)
-        out = F.scaled_dot_product_attention(q, k, v)                       # (B, h, N, d)
+        out = attend(q, k, v)                                               # (B, h, N, d)
         return self.to_out[0](out.transpose(1, 2).flatten(2))               # (B, N, h*d)
 
 
@@ -84,15 +85,17 @@ def mean_map(layers: list[QK]) -> Tensor:
     """
     B, h, N, d = layers[0].q.shape
     M = layers[0].k.shape[2]
-    rows = max(1, BLOCK // (h * M))
+    rows = max(1, BLOCK // M)
     out = at_least_float32(layers[0].q.new_zeros(B, N, M))
     for q, k, _ in layers:
+        queries = at_least_float32(q).contiguous()
+        keys = (at_least_float32(k) / d ** 0.5).contiguous()
         for b in range(B):
-            kt = at_least_float32(k[b]).transpose(1, 2) / d ** 0.5          # (h, d, M)
-            for i in range(0, N, rows):
-                logits = at_least_float32(q[b, :, i:i + rows]) @ kt         # (h, rows, M)
-                out[b, i:i + rows] += logits.softmax(-1).mean(0) / len(layers)
-    return out
+            for head in range(h):
+                for i in range(0, N, rows):
+                    logits = linear(queries[b, head, i:i + rows], keys[b, head])    # (rows, M)
+                    out[b, i:i + rows] += logits.softmax(-1)
+    return out / (h * len(layers))
 
 
 def apply_attention(layers: list[QK], x: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import QK, Attention, Grid
+from .layers import Conv3x3, Linear
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,12 @@ class ResBlock(nn.Module):
     def __init__(self, cin: int, cout: int, time: int, groups: int) -> None:
         super().__init__()
         self.in_layers = nn.Sequential(
-            nn.GroupNorm(groups, cin), nn.SiLU(), nn.Conv2d(cin, cout, 3, padding=1))
-        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time, cout))
+            nn.GroupNorm(groups, cin), nn.SiLU(), Conv3x3(cin, cout))
+        self.emb_layers = nn.Sequential(nn.SiLU(), Linear(time, cout))
         self.out_layers = nn.Sequential(
             nn.GroupNorm(groups, cout), nn.SiLU(),
             nn.Identity(),                               # dropout in training: keeps the numbering
-            nn.Conv2d(cout, cout, 3, padding=1))
+            Conv3x3(cout, cout))
         self.skip_connection = nn.Conv2d(cin, cout, 1) if cin != cout else nn.Identity()
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
@@ -71,7 +72,7 @@ class GEGLU(nn.Module):
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
-        self.proj = nn.Linear(width, 2 * inner)
+        self.proj = Linear(width, 2 * inner)
 
     def forward(self, x: Tensor) -> Tensor:
         x, gate = self.proj(x).chunk(2, dim=-1)
@@ -86,7 +87,7 @@ class FeedForward(nn.Module):
         self.net = nn.Sequential(
             GEGLU(width, 4 * width),
             nn.Identity(),                               # dropout in training: keeps the numbering
-            nn.Linear(4 * width, width))
+            Linear(4 * width, width))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -186,7 +187,7 @@ class UNet(nn.Module):
             return SpatialTransformer(path, width, c.heads, c.context, c.groups)
 
         self.time_embed = nn.Sequential(
-            nn.Linear(c.widths[0], time), nn.SiLU(), nn.Linear(time, time))
+            Linear(c.widths[0], time), nn.SiLU(), Linear(time, time))
 
         # The way down. width: channels so far; skips: those of every row, for the way up.
         width = c.widths[0]

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .layers import attend
+
 # Pixels encoded together. They fill any device, and one layer's numbers for them take 128 MiB.
 PIXELS_AT_ONCE = 512 * 512
 
@@ -67,7 +69,7 @@ class SpatialAttention(nn.Module):
         def cells(projection: nn.Module) -> Tensor:
             return projection(h).flatten(2).transpose(1, 2).unsqueeze(1)    # (B, 1, N, C)
 
-        h = F.scaled_dot_product_attention(cells(self.q), cells(self.k), cells(self.v))
+        h = attend(cells(self.q), cells(self.k), cells(self.v))
         return x + self.proj_out(h.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:]))
 
 
