@@ -3,13 +3,16 @@
 Nothing is loaded or written before the request as a whole makes sense: which arguments are
 pictures, which are class names (arguments.py), which files will be written and whether one would
 be lost (output_files.py). After that, a bad picture costs one error line and the run goes on.
+Several processes share the pictures if torchrun starts them (ranks.py).
 """
 import gc
 import os
 import sys
 import warnings
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable
 from functools import partial
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -21,8 +24,9 @@ from .errors import InputError, UsageError
 from .memory import keep_freed_memory
 from .messages import complain, print_above_bar
 from .methods import parse_method
-from .origin import Origins
+from .origin import Origins, digest
 from .output_files import Job, plan
+from .ranks import Processes, join, own_device
 from .resume import relevant_options, unfinished
 
 if TYPE_CHECKING:                        # both are slow to import
@@ -56,6 +60,7 @@ def parser() -> ArgumentParser:
     switch("--gray",
            help="masks as plain 8-bit grey PNG, for readers that see a palette's colours")
     switch("--json", help="one JSON object per picture on standard output")
+    option("--no-overlay", dest="overlay", action="store_false", help="leave x_overlay.png out")
     switch("--force", help="overwrite files that exist")
     switch("--resume",
            help="go on where a run was stopped: keep files that were made from the same")
@@ -113,100 +118,161 @@ def requested_method(args: Namespace) -> tuple[str, dict[str, Any]]:
 
 # Doing it
 
-def run(args: Namespace) -> int:
+def run(args: Namespace, processes: Processes) -> int:
     """Segments what is asked for. Returns the exit code; UsageError for a bad request."""
+    with processes.quiet():                              # all of them prepare the same
+        jobs, classes = processes.agree(partial(request, args))
+        check_same(jobs, classes, processes)
+        # Without any picture there is only to say that they are missing.
+        found = any(job.image == "-" or os.path.exists(job.image) for job in jobs)
+        needed = found and processes.rank < len(jobs)
+        model = processes.agree(partial(load_model, args, processes) if needed else nothing)
+
+        origins = None
+        if model and args.output != "-":
+            origins = Origins(model, classes, relevant_options(args))
+        if args.resume and args.output != "-":
+            jobs = unfinished(jobs, origins, processes)
+
+    failed = share_out(jobs, classes, model, origins, args, processes)
+    if failed and len(jobs) > 1 and processes.speaks:
+        print_above_bar(f"minifaseg: {failed} of {len(jobs)} pictures failed")
+    return FAILED if failed else DONE
+
+
+def request(args: Namespace) -> tuple[list[Job], tuple[str, ...]]:
+    """(jobs of all processes, class names). UsageError if the arguments make no sense."""
     args.method, args.hyperparameters = requested_method(args)
     images, classes = sort_out(args.things, args.method in minifaseg.UNSUPERVISED)
     jobs = plan(images, args)
     if getattr(args, "batch", 1) < 1:
         raise UsageError(f"--batch {args.batch}: at least 1")
-
-    # Without any picture there is only to say that they are missing.
-    found = any(job.image == "-" or os.path.exists(job.image) for job in jobs)
-    model = load_model(args) if found else None
-    origins = None
-    if model and args.output != "-":
-        origins = Origins(model, classes, relevant_options(args))
-        if args.resume:
-            jobs = unfinished(jobs, origins)
-
-    failed = segment_all(jobs, classes, model, origins, args)
-    if failed and len(jobs) > 1:
-        print_above_bar(f"minifaseg: {failed} of {len(jobs)} pictures failed")
-    return FAILED if failed else DONE
+    return jobs, classes
 
 
-def load_model(args: Namespace) -> "Model":
+def check_same(jobs: list[Job], classes: tuple[str, ...], processes: Processes) -> None:
+    """UsageError if another process, say on another machine, has other pictures to do."""
+    digests = processes.together(partial(digest, jobs, classes))
+    if len(set(digests)) > 1:
+        raise UsageError("the processes do not find the same pictures; "
+                         "all machines need the same folders under the same names")
+
+
+def nothing() -> None:
+    """Stands for the model where it is not needed."""
+
+
+def load_model(args: Namespace, processes: Processes) -> "Model":
     keep_freed_memory()
     # Half a million objects are made to stay. Looking for garbage among them, now and when the
     # process ends, would take a second.
     gc.disable()
     try:
-        model = minifaseg.load(args.weights, **given(args, "device", "dtype", "compile"))
+        device = own_device(getattr(args, "device", "auto"))
+        model = minifaseg.load(args.weights, device, **given(args, "dtype", "compile"))
         gc.freeze()
     finally:
         gc.enable()
     text = f"weights: {model.source}, on {model.device}"
+    if processes.world > 1:
+        text += f", in {processes.world} processes"
     if model.is_cartoon:
         text += "; for photographs get Stable Diffusion 1.5: python weights.py download"
     print_above_bar(text)
     return model
 
 
-def segment_all(jobs: list[Job], classes: tuple[str, ...], model: Any,
-                origins: Any, args: Namespace) -> int:
-    """Writes the files of every job and prints what is in them. Returns how many jobs failed."""
-    from .batches import segment_in_batches
+def share_out(jobs: list[Job], classes: tuple[str, ...], model: Any, origins: Any,
+              args: Namespace, processes: Processes) -> int:
+    """Does every picture in one of the processes. Returns how many failed in all of them."""
+    # disable=None: a bar only on a terminal
+    hidden = None if len(jobs) > 1 and processes.speaks else True
+    with tqdm(total=len(jobs), unit="picture", disable=hidden) as bar:
+        def advance(pictures: int = 0) -> None:
+            done = processes.add_done(pictures)
+            bar.update(pictures if done is None else done - bar.n)
+
+        share = jobs[processes.rank::processes.world]
+        step = partial(segment_all, share, classes, model, origins, args, advance)
+        return sum(processes.together(step, waiting=advance))
+
+
+def segment_all(jobs: list[Job], classes: tuple[str, ...], model: Any, origins: Any,
+                args: Namespace, advance: Callable[[int], None]) -> int:
+    """Writes the files of every job and prints what is in them. Returns how many jobs failed.
+
+    advance(1) is called when a job is done.
+    """
+    from .batches import behind, segment_in_batches
     from .pictures.opening import decode, pixel_limit
-    from .results import finish
+    from .results import Segmented, finish, keep
 
     def open_picture(job: Job) -> "Image.Image":
         if origins:
             origins.record(job.image)
         return decode(sys.stdin.buffer if job.image == "-" else job.image)
 
+    def has_failed(job_and_outcome: tuple[Job, Segmented | Exception]) -> bool:
+        job, outcome = job_and_outcome
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            finish(job, outcome, model, origins, args)
+            return False
+        except (UsageError, BrokenPipeError):
+            raise
+        except Exception as e:
+            complain(e, args.debug, job.image)
+            return True
+        finally:
+            advance(1)
+
     segment = partial(minifaseg.segment_many, classes=classes, model=model,
                       **given(args, "method", "caption"), **args.hyperparameters)
     default = 8 if model and model.device.type != "cpu" else 1
-    results = segment_in_batches(jobs, open_picture, segment, getattr(args, "batch", default))
-    # disable=None: a bar only on a terminal
-    bar = tqdm(total=len(jobs), unit="picture", disable=None if len(jobs) > 1 else True)
-    failed = 0
-    with pixel_limit(args.max_pixels), bar:
-        for job, picture, result, seconds in results:
-            try:
-                if isinstance(result, Exception):
-                    raise result
-                finish(job, picture, result, seconds, model, origins, args)
-            except (UsageError, BrokenPipeError):
-                raise
-            except Exception as e:
-                failed += 1
-                complain(e, args.debug, job.image)
-            bar.update()
-            del picture, result          # else a large picture stays while the next is worked on
-    return failed
+    together = getattr(args, "batch", default)
+    with pixel_limit(args.max_pixels):
+        results = segment_in_batches(jobs, open_picture, segment, together)
+        # starmap: a loop of its own would keep each result while the next is worked on
+        kept = starmap(partial(keep, debug=args.debug), results)
+        return sum(behind(has_failed, kept, together))
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line. Returns the exit code."""
-    args = parser().parse_intermixed_args(argv)
+    try:
+        processes = join()
+    except InputError as e:
+        complain(e)
+        return FAILED
+    try:
+        with processes.quiet():
+            args = parser().parse_intermixed_args(argv)
+        return run_safely(args, processes)
+    finally:
+        processes.leave()
+
+
+def run_safely(args: Namespace, processes: Processes) -> int:
+    """`run`, and every error in one line. What all processes meet is said by one of them."""
     try:
         if hasattr(sys.stdout, "reconfigure"):
             # A file name may hold bytes that are no text.
             sys.stdout.reconfigure(errors="backslashreplace")
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: complain(message)
-            return run(args)
+            return run(args, processes)
     except KeyboardInterrupt:
-        print_above_bar("minifaseg: interrupted; every file written so far is whole")
+        if processes.speaks:
+            print_above_bar("minifaseg: interrupted; every file written so far is whole")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader, say `head`, has gone; keep Python's exit from saying so.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as e:
-        complain(e, args.debug)
+        if processes.speaks or args.debug:
+            complain(e, args.debug)
         return USAGE if isinstance(e, UsageError) else FAILED
 
 

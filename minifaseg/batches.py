@@ -1,8 +1,13 @@
 """Pictures in batches: opened in advance, segmented together, fewer at a time if memory runs out.
+
+What is done with them afterwards is done behind, while the next ones are segmented.
 """
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, takewhile
+from typing import Any
 
 from .errors import InputError, UsageError, WeightsError
 from .messages import is_out_of_memory, print_above_bar
@@ -49,3 +54,24 @@ def segment_in_batches(jobs: list, open_picture: Callable, segment: Callable,
         size = largest
         while batch:         # what was handed out is forgotten before the next batch needs memory
             yield *batch.pop(0), results.pop(0), seconds
+
+
+def behind(function: Callable, items: Iterable, count: int) -> Iterator[Any]:
+    """function(item) of every item, in order, computed in another thread.
+
+    The counterpart of `ahead`: `items` goes on to make the next one meanwhile. At most `count` are
+    unfinished then, so that memory is bounded. An exception of the function is raised here.
+    """
+    thread = ThreadPoolExecutor(1)
+    unfinished: deque[Future] = deque()
+    try:
+        for item in items:
+            unfinished.append(thread.submit(function, item))
+            del item                                     # else it stays while the next is made
+            while len(unfinished) > count or (unfinished and unfinished[0].done()):
+                yield unfinished.popleft().result()
+        while unfinished:
+            yield unfinished.popleft().result()
+    finally:
+        # What has begun is ended, so that an interrupted run leaves whole results.
+        thread.shutdown(cancel_futures=True)

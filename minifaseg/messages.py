@@ -1,18 +1,52 @@
 """What the command line prints, and where: above the progress bar if there is one."""
+import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from tqdm import tqdm
 
 from .errors import InputError
 
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]             # Windows: None stands for the module
+
+ERASE_LINE = "\r\x1b[K"                                  # for a terminal
+
 
 def print_above_bar(text: str, file: TextIO | None = None) -> None:
-    """Prints on standard error, or in `file`."""
+    """Prints on standard error, or in `file`.
+
+    In one piece, so that what several processes print at once is not mixed within a text.
+    """
     file = file or sys.stderr
-    tqdm.write(text, file=file)
-    file.flush()
+    if "RANK" in os.environ and file.isatty():
+        text = ERASE_LINE + text                         # the bar there is another process's
+    with tqdm.external_write_mode(file=file), undivided(file):
+        file.write(f"{text}\n")
+        file.flush()
+
+
+@contextmanager
+def undivided(file: TextIO) -> Iterator[None]:
+    """A block in which no other process writes to this file, where the system can lock it.
+
+    A pipe takes only 4 KiB for certain in one piece. The line of many classes is longer.
+    """
+    locked = False
+    if fcntl and "RANK" in os.environ:
+        with suppress(OSError, ValueError):              # no real file, or one without locks
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            locked = True
+    try:
+        yield
+    finally:
+        if locked:
+            fcntl.lockf(file, fcntl.LOCK_UN)
 
 
 def complain(error: Exception, debug: bool = False, image: str | None = None) -> None:

@@ -58,8 +58,9 @@ def job_of(image: str, is_file: bool, args: Namespace) -> Job:
     else:
         mask = Path(args.output or source.parent) / f"{source.stem}_mask.png"
     name = mask.stem.removesuffix("_mask")
+    overlay = mask.with_name(f"{name}_overlay.png") if args.overlay else None
     scores = mask.with_name(f"{name}_scores.npz") if args.scores else None
-    return Job(image, mask, mask.with_name(f"{name}_overlay.png"), scores)
+    return Job(image, mask, overlay, scores)
 
 
 # Refused

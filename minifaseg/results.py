@@ -2,6 +2,7 @@
 import json
 import sys
 from argparse import Namespace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -17,19 +18,59 @@ from .resume import sealed_parts
 from .writing import write
 
 
-def finish(job: Job, picture: Image.Image, result: Result, seconds: float, model: Model,
-           origins: Origins, args: Namespace) -> None:
-    """Writes the files of a picture and prints what is in it. OutputError if there is no room.
+class Segmented(NamedTuple):
+    """A picture whose files are to be written.
 
-    The mask is written last, because it is sealed with the files beside it.
+    The attention behind it, hundreds of megabytes, is not kept while it waits for that.
     """
-    mask = mask_image(result.labels, args.gray)
+    picture: Image.Image
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    seconds: float
+
+
+def keep(job: Job, picture: Image.Image, result: Result | Exception, seconds: float,
+         debug: bool = False) -> tuple[Job, Segmented | Exception]:
+    """(job, what `finish` needs of it, or the exception). Writes the scores.
+
+    This is done where the networks run, because scores are computed on their device. With debug an
+    exception keeps its traceback.
+    """
+    try:
+        if isinstance(result, Exception):
+            raise result
+        write_scores(job, result)
+        return job, Segmented(picture, result.labels, result.classes, seconds)
+    except Exception as e:
+        if not debug:
+            forget_frames(e)
+        return job, e
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Lets go of what the frames behind an exception hold: memory that the next picture needs."""
+    while error:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
+def write_scores(job: Job, result: Result) -> None:
     if job.scores:
         write(job.scores, lambda file: np.savez(file, scores=result.scores,
                                                 classes=result.classes))
+
+
+def finish(job: Job, segmented: Segmented, model: Model, origins: Origins,
+           args: Namespace) -> None:
+    """Writes the other files of a picture and prints what is in it. Raises OutputError.
+
+    The mask is written last, because it is sealed with the files beside it.
+    """
+    picture, labels, classes, _ = segmented
+    mask = mask_image(labels, args.gray)
     if job.overlay:
         # At Pillow's usual compress_level this would be the slowest step on a GPU.
-        write_png(job.overlay, overlay(picture, result.labels, result.classes), compress_level=1)
+        write_png(job.overlay, overlay(picture, labels, classes), compress_level=1)
     if job.mask:
         write_sealed(job.mask, mask, *sealed_parts(job, origins.of(job.image)))
     else:
@@ -38,30 +79,31 @@ def finish(job: Job, picture: Image.Image, result: Result, seconds: float, model
 
     pixels = mask.histogram()                                               # of each id
     if args.json:
-        text = as_json(job, result, pixels, seconds, model)
+        text = as_json(job, segmented, pixels, model)
     else:
-        text = as_text(job, result, pixels, seconds)
+        text = as_text(job, segmented, pixels)
     print_above_bar(text, sys.stdout if job.mask else sys.stderr)
 
 
-def as_json(job: Job, result: Result, pixels: list[int], seconds: float,
-            model: Model) -> str:
+def as_json(job: Job, segmented: Segmented, pixels: list[int], model: Model) -> str:
     """One line that a program reads."""
+    _, labels, names, seconds = segmented
     classes = [{"id": i, "name": name, "color": PALETTE[i].tolist(), "pixels": pixels[i],
-                "share": pixels[i] / result.labels.size}
-               for i, name in enumerate(result.classes, start=1)]
-    about = {"schema": 1, **job._asdict(), "size": result.labels.shape[::-1], "classes": classes,
+                "share": pixels[i] / labels.size}
+               for i, name in enumerate(names, start=1)]
+    about = {"schema": 1, **job._asdict(), "size": labels.shape[::-1], "classes": classes,
              "seconds": round(seconds, 3), "device": model.device, "weights": model.source}
     return json.dumps(about, default=str)                                   # paths and the device
 
 
-def as_text(job: Job, result: Result, pixels: list[int], seconds: float) -> str:
+def as_text(job: Job, segmented: Segmented, pixels: list[int]) -> str:
     """A line for the picture, one for each class and one for each file."""
-    height, width = result.labels.shape
-    names = ("background", *result.classes)
+    _, labels, classes, seconds = segmented
+    height, width = labels.shape
+    names = ("background", *classes)
     longest = max(map(len, names))
     lines = [f"{shown(job.image)}: {width} x {height}, {seconds:.1f} s"]
-    lines += [f"  {name:{longest}}  {count / result.labels.size:6.1%}"
+    lines += [f"  {name:{longest}}  {count / labels.size:6.1%}"
               for name, count in zip(names, pixels)]
     lines += [f"  -> {shown(path)}" for path in job.files()]
     return "\n".join(lines)

@@ -6,11 +6,13 @@ taken for one result: not after a kill between two of them, and not when one of 
 """
 import os
 from argparse import Namespace
+from itertools import chain
 from typing import Any
 
 from .messages import print_above_bar
 from .origin import Origins, file_digest, is_sealed
 from .output_files import Job
+from .ranks import Processes
 
 # Where a result goes, what is printed about it and how fast it comes. The weights and the device
 # count by what is loaded (origin.weights_digest).
@@ -42,11 +44,24 @@ def is_finished(job: Job, origins: Origins) -> bool:
     return is_sealed(job.mask, *sealed_parts(job, origin))
 
 
-def unfinished(jobs: list[Job], origins: Origins) -> list[Job]:
-    """The jobs that are left to do. Prints how many there are and why."""
-    left = [job for job in jobs if not is_finished(job, origins)]
+def unfinished(jobs: list[Job], origins: Origins | None, processes: Processes) -> list[Job]:
+    """The jobs that are left to do. Prints how many there are and why.
+
+    Every process looks at its share of them, and the list is the same in all. Without origins
+    (there is no picture at all) everything is left.
+    """
+    def look() -> list[tuple[int, bool]]:
+        left = []                                        # (number of a job, has it any file?)
+        for i in range(processes.rank, len(jobs), processes.world):
+            if origins is None:
+                left.append((i, False))
+            elif not is_finished(jobs[i], origins):
+                left.append((i, bool(jobs[i].existing_files())))
+        return left
+
+    left = sorted(chain(*processes.together(look)))
     reused = len(jobs) - len(left)
-    stale = sum(bool(job.existing_files()) for job in left)
+    stale = sum(has_files for _, has_files in left)
     if reused:
         print_above_bar(f"minifaseg: {reused} of {len(jobs)} pictures were done before, with the "
                         "same content, classes, weights and options: reused")
@@ -54,4 +69,4 @@ def unfinished(jobs: list[Job], origins: Origins) -> list[Job]:
         print_above_bar(f"minifaseg: {stale} of {len(jobs)} pictures have files that were left "
                         "unfinished or made from something else (content, classes, weights, "
                         "options or code): made anew")
-    return left
+    return [jobs[i] for i, _ in left]

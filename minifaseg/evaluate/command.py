@@ -6,7 +6,6 @@
     torchrun --nproc-per-node 2 -m minifaseg.evaluate voc --root data/VOCdevkit --out runs/voc
 """
 import argparse
-import os
 import random
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,6 +16,7 @@ import minifaseg
 
 from ..errors import InputError
 from ..model import Model
+from ..ranks import own_device, place
 from ..writing import write
 from . import table
 from .bootstrap import confidence
@@ -99,12 +99,6 @@ def prepare(a: argparse.Namespace) -> tuple[list[Row], Dataset, Model, Candidate
     return rows, dataset, model, candidates, captions
 
 
-def own_device(device: str) -> str:
-    """With torchrun, one GPU per process."""
-    rank = os.environ.get("LOCAL_RANK")
-    return f"cuda:{rank}" if device == "cuda" and rank is not None else device
-
-
 def check(a: argparse.Namespace, rows: Iterable[Row]) -> None:
     """Raises InputError for options that do not go together."""
     for row in rows:
@@ -135,7 +129,7 @@ def run(a: argparse.Namespace, part: tuple[int, int] | None = None) -> int:
         rows, dataset, model, candidates, captions, out=a.out, settings=settings,
         unsupervised=a.unsupervised, save_masks=a.save_masks, shard=Part(*part) if part else None)
 
-    first_process = int(os.environ.get("RANK", 0)) == 0
+    first_process = place()[0] == 0
     if first_process and not part:
         found = confidence(counted, dataset.background)
         methods = {}

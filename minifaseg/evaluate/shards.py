@@ -1,8 +1,8 @@
 """Which pictures this process does: every world-th of them, from the rank-th on."""
-import os
-
 import numpy as np
 import torch
+
+from ..ranks import place
 
 
 class Part:
@@ -23,7 +23,7 @@ class Shard(Part):
     """This process's place among those that torchrun started; the only one without torchrun."""
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
-        super().__init__(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
+        super().__init__(*place())
         self.device: str | torch.device = "cpu"
         if self.world == 1:
             return
