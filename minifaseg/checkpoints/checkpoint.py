@@ -27,7 +27,6 @@ from .examine import DECODER, compare, empty_network
 from .hub import cached_tokenizer, tokenizer_beside
 from .layouts import open_layout
 from .other_models import recognise, sign_of_2x
-from .reading import Reader
 from .refusals import check_exists
 from .tensor_names import PREFIX, count, unwrapped
 from .tokenizer import read_tokenizer, tokenizer_texts, unpack_tokenizer
@@ -162,10 +161,10 @@ class Checkpoint:
             stored = {name: at for name, at in stored.items() if not name.startswith(DECODER)}
         self._check_fits(part, stored, compare(part, net, stored))
 
-        state, reader = {}, Reader(dtype)
+        state = {}
         for name, parameter in net.state_dict().items():
             if unwrapped(name) in stored:
-                tensor = self._read(reader, *stored[unwrapped(name)])
+                tensor = self._read(*stored[unwrapped(name)], dtype)
                 state[name] = tensor.reshape(parameter.shape)    # from a matrix to a 1 x 1 kernel
         net.load_state_dict(state, strict=False, assign=True)
 
@@ -212,9 +211,9 @@ class Checkpoint:
             raise InputError(f"{self.path}: no {part} can be built of these sizes "
                              f"({one_line(e)}): not Stable Diffusion 1.x") from None
 
-    def _read(self, reader, stored, file):
+    def _read(self, stored, file, dtype):
         try:
-            return reader.read(stored, file)
+            return file.read(stored, dtype)
         except (SafetensorError, OSError, ValueError) as e:
             raise InputError(f"{self.path}: tensor {stored} cannot be read ({one_line(e)}); "
                              "download it again") from None

@@ -1,52 +1,69 @@
-"""Tensors read in a number type, with no more memory than they need.
+"""An open safetensors file, and its tensors read in any number type.
 
 A tensor that keeps the number type of its file is a view of the mapped file: nothing is copied, and
-its pages are read when it is first used. A converted tensor is a copy. The pages that were read for
-it would stay in memory, unused, for as long as the file is mapped; SD 1.5 in float32 has 3.7 GiB of
-them. So conversions go through mappings of their own, which are given up one after the other.
+its pages are read when it is first used. A converted tensor is a copy. If it were made of such a
+view, the pages read for it would stay in memory, unused, for as long as the file is mapped; SD 1.5
+in float32 has 3.8 GiB of them. So a tensor that is converted is mapped by itself, and its mapping
+is given up at once.
 """
+import json
 import math
-from mmap import mmap
+import weakref
+from functools import cached_property
+from mmap import ACCESS_COPY, ACCESS_READ, ALLOCATIONGRANULARITY, mmap
+from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from .examine import DTYPES
-from .safe_opening import TensorFile
-
-MOST_MAPPED = 256 << 20        # bytes converted through one mapping before it is given up
 
 
-class Reader:
-    """Reads tensors in one number type; None is that of the file.
+class TensorFile:
+    """An open safetensors file. It stays readable if another file takes its name.
 
-    The last mapping goes with the reader.
+    keys, metadata, get_slice and get_tensor are those of safe_open.
     """
 
-    def __init__(self, dtype: torch.dtype | None) -> None:
-        self.dtype = dtype
-        self.file: TensorFile | None = None              # the file that is mapped for conversions
-        self.mapping: mmap | None = None
-        self.converted = 0                               # bytes, through this mapping
+    def __init__(self, path: str | Path) -> None:
+        """Raises SafetensorError, OSError or ValueError."""
+        self.stream = open(path, "rb")
+        weakref.finalize(self, self.stream.close)
+        file: Any = safe_open(path, framework="pt")      # its annotations lack the methods
+        self.keys, self.metadata = file.keys, file.metadata
+        self.get_slice, self.get_tensor = file.get_slice, file.get_tensor
 
-    def read(self, stored: str, file: TensorFile) -> Tensor:
-        """The tensor of this stored name.
+    def read(self, name: str, dtype: torch.dtype | None = None) -> Tensor:
+        """The tensor of this stored name, whose number type in the file is one of DTYPES.
 
-        Raises SafetensorError, OSError, or ValueError if it cannot be read.
+        dtype: None keeps that type. Raises SafetensorError, OSError or ValueError if the tensor
+        cannot be read.
         """
-        header = file.get_slice(stored)
-        kind, shape = getattr(torch, DTYPES[header.get_dtype()]), header.get_shape()
-        if self.dtype in (None, kind):
-            return file.get_tensor(stored)
-        count = math.prod(shape)
-        mapping = self._mapping(file, count * kind.itemsize)
-        tensor = torch.frombuffer(mapping, dtype=kind, count=count, offset=file.starts[stored])
-        return tensor.to(self.dtype).reshape(shape)
+        header = self.get_slice(name)
+        stored_dtype, shape = getattr(torch, DTYPES[header.get_dtype()]), header.get_shape()
+        if dtype in (None, stored_dtype):
+            return self.get_tensor(name)
+        if 0 in shape:
+            return torch.empty(shape, dtype=dtype)
+        return self._mapped(self.starts[name], math.prod(shape), stored_dtype).to(dtype).view(shape)
 
-    def _mapping(self, file, size):
-        """The mapping of this file, made anew if it has no room for another `size` bytes."""
-        if file is not self.file or self.converted + size > MOST_MAPPED:
-            self.file, self.mapping = file, file.map()
-            self.converted = 0
-        self.converted += size
-        return self.mapping
+    def _mapped(self, start: int, count: int, dtype: torch.dtype) -> Tensor:
+        """So many numbers from this byte of the file on, in a mapping of their own."""
+        offset = start % ALLOCATIONGRANULARITY           # a mapping begins where a page does
+        size = offset + count * dtype.itemsize
+        # Nothing is written to it, but torch warns of a buffer that it may not write to.
+        mapping = mmap(self.stream.fileno(), size, access=ACCESS_COPY, offset=start - offset)
+        return torch.frombuffer(mapping, dtype=dtype, count=count, offset=offset)
+
+    @cached_property
+    def starts(self) -> dict[str, int]:
+        """Stored name -> the byte of the file at which the tensor begins.
+
+        safe_open has checked that the offsets fit the shapes and the file.
+        """
+        with mmap(self.stream.fileno(), 0, access=ACCESS_READ) as content:
+            first = 8 + int.from_bytes(content[:8], "little")
+            header = json.loads(content[8:first])
+        return {name: first + header[name]["data_offsets"][0] for name in self.keys()}

@@ -1,44 +1,17 @@
 """Files that others made, opened without trust: nothing is unpickled, and sizes are limited."""
 import json
-import weakref
-from functools import cached_property
-from mmap import ACCESS_COPY, mmap
 from pathlib import Path
-from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from ..errors import InputError, one_line
+from .reading import TensorFile
 from .refusals import explain_not_opened
 
 LARGEST_TEXT = 16 << 20
 # Bytes of a header or a JSON file. SD 1.5's header has 0.2 million; reading one takes ten times its
 # size.
 MOST_TENSORS = 10_000
-
-
-class TensorFile:
-    """An open safetensors file, mapped. It stays readable if another file takes its name."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = path
-        self.stream = open(path, "rb")
-        weakref.finalize(self, self.stream.close)
-        file: Any = safe_open(path, framework="pt")
-        self.keys, self.metadata = file.keys, file.metadata
-        self.get_slice, self.get_tensor = file.get_slice, file.get_tensor
-
-    def map(self) -> mmap:
-        """Another mapping of the whole file, of which no page is read yet."""
-        return mmap(self.stream.fileno(), 0, access=ACCESS_COPY)
-
-    @cached_property
-    def starts(self) -> dict[str, int]:
-        """Stored name -> the byte of the file at which the tensor begins. Raises InputError."""
-        content = self.map()
-        first = 8 + int.from_bytes(content[:8], "little")          # of the bytes after the header
-        header = parse_json(Path(self.path), content[8:first].decode())
-        return {name: first + header[name]["data_offsets"][0] for name in self.keys()}
 
 
 def open_file(path: str | Path) -> TensorFile:
