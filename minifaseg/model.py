@@ -1,6 +1,5 @@
 """The three networks on one device: load("auto") -> Model."""
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,11 +105,7 @@ def load(weights: Any = "auto", device: Any = "auto", dtype: Any = None,
     dtype = pick_dtype(dtype, device)
     checkpoint = Checkpoint(find(weights), half=dtype in (torch.float16, torch.bfloat16))
     checkpoint.check()
-    # The text encoder takes a second, in which transformers is imported. Others are read meanwhile.
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(checkpoint.text, dtype)
-        unet, vae = checkpoint.unet(dtype), checkpoint.vae(dtype=dtype)
-    text = waiting.result()
+    unet, vae, text = checkpoint.unet(dtype), checkpoint.vae(dtype=dtype), checkpoint.text(dtype)
     for net in (unet, vae, text):
         net.to(device).eval().requires_grad_(False)
     if compile:
