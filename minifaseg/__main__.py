@@ -21,6 +21,7 @@ import minifaseg
 
 from .arguments import sort_out
 from .errors import InputError, UsageError
+from .memory import keep_freed_memory
 from .messages import complain, print_above_bar
 from .methods import parse_method
 from .origin import Origins, digest
@@ -162,6 +163,7 @@ def nothing() -> None:
 
 
 def load_model(args: Namespace, processes: Processes) -> "Model":
+    keep_freed_memory()
     # Half a million objects are made to stay. Looking for garbage among them, now and when the
     # process ends, would take a second.
     gc.disable()

@@ -7,7 +7,8 @@
 
 Contents are hashed whole. A name, a size and a time do not tell a file from another one that was
 given its time, and a sample of the tensors would miss a word that was taught to one row of the
-embedding. BLAKE2 takes about a second for a gigabyte.
+embedding. BLAKE2 takes about a second for a gigabyte, which is short for pictures. Of each tensor
+the CRC-32 is taken first: it is up to five times faster, and misses one change in four billion.
 
 File names and the place of a result do not count. Neither does what changes only the last digits:
 the batch size and the number of threads.
@@ -18,6 +19,7 @@ import json
 import math
 import os
 import stat
+import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -103,8 +105,10 @@ def networks_digest(description: str, tokenizer: Any, networks: Iterable[Any]) -
     for network in networks:
         for name, tensor in network.state_dict().items():
             if not name.startswith(UNUSED):
-                everything.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-                everything.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
+                content = tensor.cpu().contiguous().flatten().view(torch.uint8).numpy()
+                checksum = zlib.crc32(content)
+                line = f"{name} {tensor.dtype} {tuple(tensor.shape)} {checksum}"
+                everything.update(line.encode())
     return everything.hexdigest()
 
 

@@ -5,6 +5,7 @@
     tensor_names.py   names of tensors: original <-> diffusers
     tokenizer.py      CLIP's tokenizer from its files
     hub.py            what "auto", "sd15" and "cartoon" mean; the Hugging Face cache
+    reading.py        an open file, its tensors in any number type
     safe_opening.py   bytes that nobody vouches for: no pickle, no endless header
     other_models.py   how SD 2.x, XL, a LoRA and others are told from SD 1.x
     refusals.py       what is said of a file that cannot be used

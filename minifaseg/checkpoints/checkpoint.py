@@ -5,8 +5,8 @@ shapes cannot tell (heads, norm groups, latent scaling) comes from the folder's 
 the single file's metadata, else it is SD 1.5's. Names, shapes and number types must all fit: no
 tensor missing, none left over (see examine.compare).
 
-Files are memory-mapped: a tensor is read when its network is built, and the VAE's decoder only when
-somebody decodes.
+Files are memory-mapped: a tensor is read when its network is built or first used (see reading.py),
+and the VAE's decoder only when somebody decodes.
 """
 import json
 from functools import partial
@@ -164,7 +164,7 @@ class Checkpoint:
         state = {}
         for name, parameter in net.state_dict().items():
             if unwrapped(name) in stored:
-                tensor = self._read(*stored[unwrapped(name)]).to(dtype=dtype)
+                tensor = self._read(*stored[unwrapped(name)], dtype)
                 state[name] = tensor.reshape(parameter.shape)    # from a matrix to a 1 x 1 kernel
         net.load_state_dict(state, strict=False, assign=True)
 
@@ -211,10 +211,10 @@ class Checkpoint:
             raise InputError(f"{self.path}: no {part} can be built of these sizes "
                              f"({one_line(e)}): not Stable Diffusion 1.x") from None
 
-    def _read(self, stored, file):
+    def _read(self, stored, file, dtype):
         try:
-            return file.get_tensor(stored)
-        except (SafetensorError, OSError) as e:
+            return file.read(stored, dtype)
+        except (SafetensorError, OSError, ValueError) as e:
             raise InputError(f"{self.path}: tensor {stored} cannot be read ({one_line(e)}); "
                              "download it again") from None
 

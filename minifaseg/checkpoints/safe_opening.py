@@ -2,9 +2,10 @@
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from ..errors import InputError, one_line
+from .reading import TensorFile
 from .refusals import explain_not_opened
 
 LARGEST_TEXT = 16 << 20
@@ -13,7 +14,7 @@ LARGEST_TEXT = 16 << 20
 MOST_TENSORS = 10_000
 
 
-def open_file(path: str | Path) -> safe_open:
+def open_file(path: str | Path) -> TensorFile:
     """A safetensors file, whatever its name; its tensors are read later, one by one.
 
     Raises InputError, which says what the file is instead.
@@ -24,7 +25,7 @@ def open_file(path: str | Path) -> safe_open:
             header_size = int.from_bytes(opened.read(8), "little")
         if header_size > LARGEST_TEXT:
             raise ValueError(f"a header of more than {LARGEST_TEXT >> 20} MiB")
-        file = safe_open(path, framework="pt")
+        file = TensorFile(path)
     except (SafetensorError, OSError, ValueError) as e:
         raise InputError(f"{path}: {explain_not_opened(path, e)}") from None
     if len(file.keys()) > MOST_TENSORS:
