@@ -168,7 +168,6 @@ def large_checkpoint(path):
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_converted_without_the_pages_of_the_file(tmp_path):
     parameters = large_checkpoint(tmp_path / "large.safetensors")
-    print(parameters)
     command = [sys.executable, "-c", PEAK, str(tmp_path / "large.safetensors")]
     root = Path(__file__).parents[1]
     run = subprocess.run(command, cwd=root, capture_output=True, text=True)
@@ -176,6 +175,5 @@ def test_converted_without_the_pages_of_the_file(tmp_path):
     peak, after = map(float, re.findall(r"[\d.]+", run.stdout))
     converted, stored = 2 * parameters / 2**20, 4 * parameters / 2**20
     assert stored > 250
-    print(peak, after, converted, stored)
     assert converted * 0.9 < after < converted + 0.2 * stored
     assert peak < converted + 0.3 * stored
