@@ -63,6 +63,7 @@ def behind(function: Callable, items: Iterable, count: int) -> Iterator[Any]:
     unfinished then, so that memory is bounded. An exception of the function is raised here.
     """
     thread = ThreadPoolExecutor(1)
+    thread.submit(int).result()          # started now: later there may be no memory for a thread
     unfinished: deque[Future] = deque()
     try:
         for item in items:

@@ -69,5 +69,9 @@ def explanation(error: Exception, image: str | None) -> str:
 
 
 def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, by what Python, CUDA, torch's own allocator and oneDNN say then."""
+    if isinstance(error, MemoryError):
+        return True
     text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
+    signs = ("out of memory", "allocate memory", "could not create a primitive")
+    return any(sign in text for sign in signs)

@@ -314,7 +314,7 @@ def test_a_batch_too_large_for_the_memory_is_halved(tmp_path, pictures, mib):
         paint(i % 4).image.save(tmp_path / f"photos/{i:02}.png")
     arguments = [tmp_path / "photos", tmp_path / "out", str(mib), str(pictures)]
     job = subprocess.run([sys.executable, "-c", MEMORY, *arguments], text=True, capture_output=True,
-                         env=ENV | {"OMP_NUM_THREADS": "1"})
+                         env=ENV | {"OMP_NUM_THREADS": "1"}, timeout=300)
     lines = [line for line in job.stderr.splitlines() if "weights:" not in line]
     assert job.returncode == 0 and "Traceback" not in job.stderr, job.stderr
     half = pictures // 2
