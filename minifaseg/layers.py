@@ -14,18 +14,32 @@ COARSE = 256                   # cells up to which a convolution is one product:
 
 HAS_AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+HAS_BFLOAT16 = HAS_AVX512 and torch.cpu._is_avx512_bf16_supported()
+HAS_AMX = HAS_AVX512 and torch.cpu._is_amx_tile_supported()
 
 
 def use_onednn(x: Tensor) -> bool:
     """Whether the products of this file go to oneDNN.
 
-    It has none in float64, and torch.compile chooses for itself.
+    It has none in float64. torch.compile chooses for itself, and exporters read torch's operations.
     """
-    if x.device.type != "cpu" or x.dtype == torch.float64:
+    if x.device.type != "cpu" or x.dtype == torch.float64 or torch.is_grad_enabled():
         return False
-    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
     return HAS_AVX512 and HAS_ONEDNN
+
+
+def fastest_layout(device: torch.device, dtype: torch.dtype) -> torch.memory_format:
+    """The order of a network's numbers in memory.
+
+    In bfloat16, on a CPU that computes in it, channels_last: convolutions then copy nothing, and
+    the VAE takes 0.88 of the time. In float32 it would take 0.92 of the time, but convolutions and
+    group norms would round 2 to 200 times as much as in the usual layout, which stays.
+    """
+    if device.type == "cpu" and dtype == torch.bfloat16 and HAS_BFLOAT16:
+        return torch.channels_last
+    return torch.contiguous_format
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -40,6 +54,16 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return linear(x, self.weight, self.bias)
+
+
+class Conv1x1(nn.Conv2d):
+    """A 1 x 1 convolution on cells in a row: (B, N, cin) -> (B, N, cout)."""
+
+    def __init__(self, cin: int, cout: int) -> None:
+        super().__init__(cin, cout, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight.flatten(1), self.bias)
 
 
 class Conv3x3(nn.Conv2d):
@@ -72,10 +96,12 @@ class Conv3x3(nn.Conv2d):
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(Q K^T / sqrt(d)) V: q (B, h, N, d), k and v (B, h, M, d) -> (B, h, N, d).
 
-    By oneDNN a head and a few rows (queries) at a time, in float32.
+    By oneDNN a head and a few rows (queries) at a time, in float32. Only a CPU whose bfloat16
+    products are many times faster than those in float32 (AMX) is left to torch there.
     """
     (B, h, N, d), M = q.shape, k.shape[2]
-    if M < LONG or not use_onednn(q):
+    half_by_amx = HAS_AMX and q.dtype == torch.bfloat16
+    if M < LONG or half_by_amx or not use_onednn(q):
         return F.scaled_dot_product_attention(q, k, v)
 
     queries = q.float().contiguous()

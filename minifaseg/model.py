@@ -15,6 +15,7 @@ from .checkpoints.hub import CARTOON, find
 from .checkpoints.safe_opening import read_json
 from .errors import InputError, WeightsError, first_few, one_line
 from .images import as_rgb
+from .layers import fastest_layout
 from .methods import METHODS
 from .text import Text
 from .unet import UNet
@@ -106,8 +107,10 @@ def load(weights: Any = "auto", device: Any = "auto", dtype: Any = None,
     checkpoint = Checkpoint(find(weights), half=dtype in (torch.float16, torch.bfloat16))
     checkpoint.check()
     unet, vae, text = checkpoint.unet(dtype), checkpoint.vae(dtype=dtype), checkpoint.text(dtype)
+    layout = fastest_layout(device, dtype)
     for net in (unet, vae, text):
         net.to(device).eval().requires_grad_(False)
+        net.to(memory_format=layout)     # type: ignore[call-overload]  # torch has it, unannotated
     if compile:
         unet.compile()
         vae.encoder.compile()

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import QK, Attention, Grid
-from .layers import Conv3x3, Linear
+from .layers import Conv1x1, Conv3x3, Linear
 
 
 @dataclass(frozen=True)
@@ -120,17 +120,18 @@ class SpatialTransformer(nn.Module):
     def __init__(self, path: str, width: int, heads: int, context: int, groups: int) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(groups, width, eps=1e-6)
-        self.proj_in = nn.Conv2d(width, width, 1)
+        self.proj_in = Conv1x1(width, width)
         block = TransformerBlock(f"{path}.transformer_blocks.0", width, heads, context)
         self.transformer_blocks = nn.ModuleList([block])
-        self.proj_out = nn.Conv2d(width, width, 1)
+        self.proj_out = Conv1x1(width, width)
 
     def forward(self, x: Tensor, text: Tensor, record: dict[str, QK] | None) -> Tensor:
         """x (B, C, H, W), text (B, T, c) -> (B, C, H, W)."""
         grid = (x.shape[2], x.shape[3])
-        h = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)           # (B, N, C)
-        h = self.transformer_blocks[0](h, text, grid, record)               # (B, N, C)
-        return x + self.proj_out(h.transpose(1, 2).unflatten(2, grid))      # (B, C, H, W)
+        h = self.norm(x).flatten(2).transpose(1, 2)                         # (B, N, C)
+        h = self.transformer_blocks[0](self.proj_in(h), text, grid, record)
+        h = self.proj_out(h).transpose(1, 2).unflatten(2, grid)             # (B, C, H, W)
+        return x + h
 
 
 class Downsample(nn.Module):

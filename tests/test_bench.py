@@ -13,10 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode
 import minifaseg
 from minifaseg.bench import naive
 from minifaseg.bench.__main__ import main, measured_before
+from minifaseg.bench.experiments import one_process
 from minifaseg.bench.floor import operations
 from minifaseg.bench.running import Setting, process, summed
 from minifaseg.bench.side import class_names
 from minifaseg.cartoon.painter import paint
+from minifaseg.errors import InputError
 from minifaseg.unet import UNetConfig
 from minifaseg.vae import VAEConfig
 
@@ -100,7 +102,7 @@ def test_the_command(tmp_path, bench):
     assert out == (tmp_path / "report.md").read_text() + "\n"
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
     result = report["naive"]["result"]
-    assert list(report) == ["naive"] and result["equal_pixels"] >= 0.995
+    assert list(report) == ["naive"] and result["naive"]["equal_pixels"] >= 0.995
     for method in ("faseg", "naive"):
         check_stages(result[method], "text", "vae", "capture", "refinement")
     before = (tmp_path / "naive.json").stat().st_mtime_ns
@@ -108,6 +110,27 @@ def test_the_command(tmp_path, bench):
     assert (tmp_path / "naive.json").stat().st_mtime_ns == before      # kept: goes on where it was
     code, out, err = bench("speed")
     assert code == 1 and "no experiment called speed" in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_networks_and_the_shell(tmp_path, bench):
+    code, out, err = bench("networks", "one-shot")
+    assert code == 0, err
+    report = json.loads((tmp_path / "report.json").read_text())
+    calls = report["networks"]["result"]
+    assert {f"{name}, float32" for name in ("UNet, two views", "VAE's encoder, one view")} <= set(calls)
+    for name, call in calls.items():
+        assert call["ours"]["low"] > 0 and name in out
+        if "OpenVINO" in call:                             # where it is installed
+            assert call["apart"] < (1e-5 if "float32" in name else 0.05)
+    shell = report["one-shot"]["result"]["float32"]
+    assert shell["shell"]["median"] > shell["warm"]["seconds"]["total"]["median"]
+    assert 0.1 < shell["peak_gib"]["median"] < 4
+
+
+def test_a_command_that_fails_is_an_error():
+    with pytest.raises(InputError, match="no-such-picture.png.*exit code 1"):
+        one_process([sys.executable, "-m", "minifaseg", "no-such-picture.png", "cat"])
 
 
 @pytest.mark.slow
@@ -122,7 +145,7 @@ def test_the_command_as_a_process(tmp_path):
     assert done.stdout == (tmp_path / "report.md").read_text() + "\n" and (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
     result = report["naive"]["result"]
     a, b = (result[side]["seconds"]["total"]["median"] for side in ("faseg", "naive"))
-    assert f"| total | {b / a:.2f} | {a:.2f} | {b:.2f} |" in done.stdout and result["equal_pixels"] >= 0.995
+    assert f"| total | {b / a:.2f} | {a:.2f} | {b:.2f} |" in done.stdout and result["naive"]["equal_pixels"] >= 0.995
     assert report["variants"]["result"]["as released"]["equal_pixels"] == 1 and "| no inversion |" in done.stdout
     before = (tmp_path / "naive.json").stat().st_mtime_ns
     done = run("naive")

@@ -3,8 +3,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import minifaseg
+from minifaseg import layers
 from minifaseg.attention import QK, mean_map
-from minifaseg.layers import COARSE, LONG, Conv3x3, Linear, attend
+from minifaseg.layers import COARSE, LONG, Conv1x1, Conv3x3, Linear, attend, fastest_layout
+from minifaseg.unet import TransformerBlock
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +60,16 @@ def test_convolution(side, layout, dtype, limit):
         assert deviation(out, F.conv2d(x, layer.weight, layer.bias, padding=1)) <= limit
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype, limit", [(torch.float32, 1e-5), (torch.bfloat16, 0.03)])
+def test_convolution_of_cells(layout, dtype, limit):
+    layer = Conv1x1(48, 24).to(dtype).to(memory_format=layout)
+    x = drawn(2, 48, 5, 7, dtype=dtype)
+    out = layer(x.flatten(2).transpose(1, 2))                               # (B, N, 24)
+    want = F.conv2d(x, layer.weight, layer.bias).flatten(2).transpose(1, 2)
+    assert deviation(out, want) <= limit
+
+
 def test_gradients_are_torchs():
     with torch.enable_grad():
         layer, conv = Linear(8, 4), Conv3x3(4, 4)
@@ -77,3 +90,30 @@ def test_mean_maps(dtype):
     got = mean_map(layers)
     assert got.dtype == torch.promote_types(dtype, torch.float32)
     assert (got - want).abs().max() < (1e-12 if dtype == torch.float64 else 1e-6)
+
+
+@pytest.mark.parametrize("dtype, has_bfloat16, want", [
+    (torch.float32, True, torch.contiguous_format), (torch.bfloat16, False, torch.contiguous_format),
+    (torch.bfloat16, True, torch.channels_last), (torch.float16, True, torch.contiguous_format)])
+def test_layout_is_chosen_by_the_machine(dtype, has_bfloat16, want, monkeypatch):
+    monkeypatch.setattr(layers, "HAS_BFLOAT16", has_bfloat16)
+    assert fastest_layout(torch.device("cpu"), dtype) == want
+    assert fastest_layout(torch.device("meta"), dtype) == torch.contiguous_format
+
+
+@pytest.mark.skipif(not layers.HAS_BFLOAT16, reason="this CPU does not compute in bfloat16")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_loaded_model_has_the_fastest_layout(dtype):
+    model = minifaseg.load("cartoon", "cpu", dtype)
+    for conv in (model.unet.input_blocks[0][0], model.vae.encoder.conv_in):
+        last = conv.weight.is_contiguous(memory_format=torch.channels_last)
+        assert last == (dtype == "bfloat16")
+
+
+def test_exporters_see_torchs_own_operations():
+    """torch.jit.trace knows no operation of oneDNN; a traced network gives the same."""
+    net = TransformerBlock("x", 32, 2, 24).requires_grad_(False)
+    x, text = drawn(1, LONG, 32), drawn(1, 77, 24)
+    traced = torch.jit.trace(lambda x, text: net(x, text, (32, 32), None), (x, text))
+    assert "mkldnn" not in str(traced.graph)
+    assert deviation(traced(x, text), net(x, text, (32, 32), None)) <= 1e-5

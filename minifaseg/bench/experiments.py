@@ -12,11 +12,23 @@ import torch
 import minifaseg
 
 from ..cartoon.painter import paint
+from ..errors import InputError
 from ..model import Model
 from ..pictures.opening import ahead, decode, pixel_limit
 from . import naive
 from .floor import operations, rate
-from .running import Setting, by_value, in_turns, median, process, seconds_of, summed
+from .networks import dtypes
+from .running import (
+    Setting,
+    by_value,
+    in_turns,
+    median,
+    process,
+    run_module,
+    seconds_of,
+    summed,
+)
+from .side import class_names
 
 # FASeg's defaults. The cartoon model has hyperparameters of its own.
 RELEASED = {"noise": False, "timestep": 1, "steps": 1}
@@ -40,11 +52,17 @@ def with_labels(setting: Setting, asks: dict[str, dict],
 
 
 def against_naive(setting: Setting, side: int, repeats: int) -> dict:
-    """This package and the plain formulation, and the share of pixels on which they agree."""
-    asks = {method: {"method": method, "side": side} for method in ("faseg", "naive")}
+    """This package and the plain formulation, and the share of pixels on which they agree.
+
+    On a CPU that computes in bfloat16 this package in it, too.
+    """
+    asks: dict[str, dict] = {"faseg": {"side": side}}
+    if not setting.gpu and "bfloat16" in dtypes():
+        asks["faseg, bfloat16"] = {"side": side, "dtype": "bfloat16"}
+    asks["naive"] = {"method": "naive", "side": side}
     results, labels = with_labels(setting, asks, repeats)
-    if len(labels) == 2:
-        results["equal_pixels"] = equal_pixels(labels["faseg"], labels["naive"])
+    for name in labels:
+        results[name]["equal_pixels"] = equal_pixels(labels["faseg"], labels[name])
     return {"side": side} | results
 
 
@@ -109,7 +127,7 @@ def floor(setting: Setting) -> dict:
     del model
 
     out: dict = {"operations": counted}
-    for dtype in ("float16", "bfloat16") if setting.gpu else ("float32",):
+    for dtype in ("float16", "bfloat16") if setting.gpu else dtypes():
         for compile in (False, True) if setting.gpu else (False,):
             speed = rate(setting.device, getattr(torch, dtype))
             found = process(setting, dtype=dtype, compile=compile, repeats=setting.repeats,
@@ -169,18 +187,61 @@ def cold(setting: Setting) -> dict:
     return {name: median(took) for name, took in seconds.items()}
 
 
+def one_process(command: list[str]) -> tuple[float, float]:
+    """(seconds, peak memory in GiB) of a command. Raises InputError if it fails. Linux only."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise InputError(f"{' '.join(command)}: exit code {process.returncode}")
+    return time.perf_counter() - start, used.ru_maxrss / 2**20               # of KiB
+
+
+def one_shot(setting: Setting) -> dict:
+    """{number type: seconds and peak memory of one picture from the shell, of three classes}.
+
+    Beside them the seconds of loading and of a picture in a process that has loaded.
+    """
+    out = {}
+    with tempfile.TemporaryDirectory() as folder:
+        picture = f"{folder}/x.png"
+        paint(0, 512).image.save(picture)
+        for dtype in ("float16",) if setting.gpu else dtypes():
+            command = [sys.executable, "-m", "minifaseg", picture, *class_names(3), "--force",
+                       "--weights", setting.weights, "--device", setting.device, "--dtype", dtype]
+            seconds, peaks = [], []
+            for _ in range(setting.repeats):
+                took, peak = one_process(command)
+                seconds.append(took)
+                peaks.append(peak)
+            warm = summed([process(setting, dtype=dtype, side=0, repeats=setting.repeats)])
+            out[dtype] = {"shell": median(seconds), "peak_gib": median(peaks), "warm": warm}
+    return out
+
+
+def networks(setting: Setting) -> dict:
+    """One call of each network, against OpenVINO's; CPU only."""
+    if setting.gpu:
+        return {}
+    ask = {"weights": setting.weights, "side": setting.side, "repeats": setting.repeats}
+    return run_module("minifaseg.bench.networks", ask)
+
+
 def masks(setting: Setting, scenes: int = 50) -> dict:
     """The share of pixels on which two ways agree, on held-out cartoon scenes.
 
     The plain formulation against this package, with two sets of hyperparameters; and this package
-    without the released inversion against itself with it.
+    against itself: without the released inversion, and in bfloat16.
     """
-    model = minifaseg.load("cartoon", "cpu")
+    model = minifaseg.load("cartoon", "cpu", "float32")
+    half = minifaseg.load("cartoon", "cpu", "bfloat16")
     unet = naive.diffusers_unet(model)
     equal: dict[str, list[float]] = {
         "the cartoon model's numbers": [],
         "one step of inversion, as released": [],
         "ours without that inversion, against ours with it": [],
+        "ours in bfloat16, against ours in float32": [],
     }
     for seed in range(1000, 1000 + scenes):
         scene = paint(seed, model.side)
@@ -190,6 +251,7 @@ def masks(setting: Setting, scenes: int = 50) -> dict:
             result = minifaseg.segment(scene.image, scene.classes, model, **hyperparameters)
             found.append(result.labels)
         tuned, released, not_inverted = found
+        rounded = minifaseg.segment(scene.image, scene.classes, half).labels
 
         plain = []
         for hyperparameters in ({}, RELEASED):
@@ -197,7 +259,8 @@ def masks(setting: Setting, scenes: int = 50) -> dict:
             labels = naive.segment(model, unet, scene.image, scene.classes, method)[1]
             plain.append(labels.numpy())
 
-        pairs = ((plain[0], tuned), (plain[1], released), (not_inverted, released))
+        pairs = ((plain[0], tuned), (plain[1], released), (not_inverted, released),
+                 (rounded, tuned))
         for shares, (one, other) in zip(equal.values(), pairs):
             shares.append(equal_pixels(one, other))
     return {"scenes": scenes} | {name: float(np.mean(shares)) for name, shares in equal.items()}
@@ -260,6 +323,8 @@ EXPERIMENTS = {
     "cold": cold,
     "masks": masks,
     "load": load,
+    "one-shot": one_shot,
+    "networks": networks,
     "floor": floor,
     "naive-half": against_naive_half,
     "naive": against_naive_full,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from ..layers import HAS_AMX, HAS_BFLOAT16
+
 
 def machine(device: str) -> str:
     """Processor or GPU, cores, memory, and the versions of torch and Python."""
@@ -14,6 +16,8 @@ def machine(device: str) -> str:
 
 def processor() -> str:
     instructions = torch.backends.cpu.get_cpu_capability()
+    if HAS_BFLOAT16:
+        instructions += ", AMX with bfloat16" if HAS_AMX else " with bfloat16"
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{processor_name()}, {os.cpu_count()} cores ({instructions}), {gib:.0f} GiB"
 

@@ -25,10 +25,11 @@ def draw_stages(axes: Axes, results: dict) -> None:
     bars = {}
     for name in ("naive-half", "naive"):
         result = results.get(name, {})
-        for side in ("faseg", "naive"):
+        for side in ("faseg", "faseg, bfloat16", "naive"):
             seconds = result.get(side, {}).get("seconds")
             if seconds:
-                bars[f"{side}\n{result['side']} px"] = seconds
+                name = side.replace(", ", "\n")
+                bars[f"{name}\n{result['side']} px"] = seconds
 
     bottom = [0.0] * len(bars)
     for stage, colour in zip(STAGES, STAGE_COLOURS):                        # all but the total
@@ -38,8 +39,9 @@ def draw_stages(axes: Axes, results: dict) -> None:
 
     floors = [result["floor"] for result in results.get("floor", {}).values() if "floor" in result]
     if floors and "naive" in results:
-        axes.hlines(floors[0], len(bars) - 2.5, len(bars) - 0.5, color="black",
-                    linestyle="dashed", linewidth=1, label="floor")
+        full_size = sum(name.endswith(f"\n{results['naive']['side']} px") for name in bars)
+        axes.hlines(floors[0], len(bars) - full_size - 0.5, len(bars) - 0.5, color="black",
+                    linestyle="dashed", linewidth=1, label="floor in float32")
     axes.set(title="one picture, stage by stage", ylabel="seconds")
     if bars:
         axes.legend(frameon=False, fontsize=8)

@@ -126,12 +126,53 @@ def floor(results: dict) -> list[str]:
     return [counted, "", *table(head, rows)]
 
 
+def one_shot(results: dict) -> list[str]:
+    rows = []
+    for dtype, found in results.items():
+        warm = found["warm"]
+        if "failed" in warm:
+            rows.append((dtype, "", spread(found["shell"]), warm["failed"], "", ""))
+            continue
+        picture, load = warm["seconds"]["total"], warm["load"]
+        expected = picture["median"] + load["median"]
+        rows.append((dtype, f"{found['shell']['median'] / expected:.2f}", spread(found["shell"]),
+                     spread(load), spread(picture), spread(found["peak_gib"])))
+    return table(("number type", "ratio", "from the shell, seconds", "loading", "a picture, loaded",
+                  "peak memory, GiB"), rows)
+
+
+def networks(results: dict) -> list[str]:
+    if "failed" in results:
+        return [results["failed"], ""]
+    rows = []
+    for name, found in results.items():
+        ours, theirs = found["ours"], found.get("OpenVINO")
+        if theirs:
+            rows.append((name, ratio(theirs, ours), spread(ours), spread(theirs),
+                         f"{found['apart']:.1e}"))
+        else:
+            rows.append((name, "", spread(ours), "not installed", ""))
+    return table(("one call", "ratio", "faseg, seconds", "OpenVINO, seconds", "results apart"),
+                 rows)
+
+
 def naive(results: dict) -> list[str]:
-    line = f"{results['side']} pixels."
-    if "equal_pixels" in results:
-        line = (f"{results['side']} pixels; {results['equal_pixels']:.3%} of the pixels have the "
-                "same label.")
-    return [line, "", *two_sides(results, "faseg", "naive")]
+    lines = []
+    for ours in ("faseg", "faseg, bfloat16"):
+        if ours in results:
+            lines += [*against(results, ours), *two_sides(results, ours, "naive")]
+    return lines
+
+
+def against(results: dict, ours: str) -> list[str]:
+    """How large the picture is and how many labels are the same; and an empty line."""
+    line = f"{results['side']} pixels"
+    other = "naive" if ours == "faseg" else ours
+    if "equal_pixels" in results[other]:
+        line += f"; {results[other]['equal_pixels']:.3%} of the pixels have the same label"
+        if ours != "faseg":
+            line += " as in float32"
+    return [f"{line}.", ""]
 
 
 def variants(results: dict) -> list[str]:
@@ -187,6 +228,8 @@ SECTIONS: dict[str, tuple[str, Callable[[dict], list[str]]]] = {
     "cold": ("From a cold process", cold),
     "masks": ("The same masks", masks),
     "load": ("Loading", load),
+    "one-shot": ("One picture from the shell", one_shot),
+    "networks": ("The networks alone, against OpenVINO", networks),
     "floor": ("Against the floor", floor),
     "naive-half": ("Against the plain formulation, half size", naive),
     "naive": ("Against the plain formulation", naive),

@@ -21,12 +21,17 @@ class Setting:
 
 
 def process(setting: Setting, **ask) -> dict:
-    """What one side measured, in a process of its own. ask: fields of `side.Ask`.
+    """What one side measured, in a process of its own. ask: fields of `side.Ask`."""
+    ask = {"weights": setting.weights, "device": setting.device, "side": setting.side} | ask
+    return run_module("minifaseg.bench.side", ask)
+
+
+def run_module(module: str, ask: dict) -> dict:
+    """The JSON object that `python -m module ASK` prints.
 
     {"failed": why} if the process failed, for example for want of memory.
     """
-    ask = {"weights": setting.weights, "device": setting.device, "side": setting.side} | ask
-    command = [sys.executable, "-m", "minifaseg.bench.side", json.dumps(ask)]
+    command = [sys.executable, "-m", module, json.dumps(ask)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == -9:
         return {"failed": "killed, as the system does when memory ends"}

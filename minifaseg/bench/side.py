@@ -21,6 +21,7 @@ import minifaseg
 from .. import prompts
 from ..cartoon.painter import paint
 from ..cartoon.words import CLASSES, COLOURS
+from ..memory import keep_freed_memory
 from ..model import Model
 from . import naive
 
@@ -143,10 +144,12 @@ def measure(ask: Ask) -> dict[str, Any]:
     start = time.perf_counter()
     model = minifaseg.load(ask.weights, ask.device, ask.dtype, compile=ask.compile)
     out: dict[str, Any] = {"load": time.perf_counter() - start, "runs": []}
+    plain = ask.method == "naive"
+    if not plain:
+        keep_freed_memory()                              # as the command line does
 
     side = ask.side or model.side
     model.notes["side"] = side
-    plain = ask.method == "naive"
     name = "faseg" if plain else ask.method
     method = minifaseg.make_method(name, model, **ask.hyperparameters)
     unet = naive.diffusers_unet(model) if plain else model.unet

@@ -15,6 +15,7 @@ from pathlib import Path
 import minifaseg
 
 from ..errors import InputError
+from ..memory import keep_freed_memory
 from ..model import Model
 from ..ranks import own_device, place
 from ..writing import write
@@ -81,6 +82,7 @@ def prepare(a: argparse.Namespace) -> tuple[list[Row], Dataset, Model, Candidate
 
     Everything that can be wrong with the request is found here, and raises InputError.
     """
+    keep_freed_memory()
     model = minifaseg.load(a.weights, own_device(a.device), a.dtype)
     dataset = open_dataset(a.dataset, a.root, a.split, a.seeds, model.side, a.list, a.partial)
     ids = list(dataset.ids)
