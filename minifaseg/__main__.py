@@ -163,7 +163,6 @@ def nothing() -> None:
 
 
 def load_model(args: Namespace, processes: Processes) -> "Model":
-    keep_freed_memory()
     # Half a million objects are made to stay. Looking for garbage among them, now and when the
     # process ends, would take a second.
     gc.disable()
@@ -173,6 +172,8 @@ def load_model(args: Namespace, processes: Processes) -> "Model":
         gc.freeze()
     finally:
         gc.enable()
+    # Not before: loading frees as many bytes as the weights have, in pieces of other sizes.
+    keep_freed_memory()
     print_above_bar(about_weights(model, args, processes))
     return model
 

@@ -13,12 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 import minifaseg
 from minifaseg.bench import naive
 from minifaseg.bench.__main__ import main, measured_before
-from minifaseg.bench.experiments import one_process
 from minifaseg.bench.floor import operations
 from minifaseg.bench.running import Setting, process, summed
 from minifaseg.bench.side import class_names
 from minifaseg.cartoon.painter import paint
-from minifaseg.errors import InputError
 from minifaseg.unet import UNetConfig
 from minifaseg.vae import VAEConfig
 
@@ -125,12 +123,7 @@ def test_networks_and_the_shell(tmp_path, bench):
             assert call["apart"] < (1e-5 if "float32" in name else 0.05)
     shell = report["one-shot"]["result"]["float32"]
     assert shell["shell"]["median"] > shell["warm"]["seconds"]["total"]["median"]
-    assert 0.1 < shell["peak_gib"]["median"] < 4
-
-
-def test_a_command_that_fails_is_an_error():
-    with pytest.raises(InputError, match="no-such-picture.png.*exit code 1"):
-        one_process([sys.executable, "-m", "minifaseg", "no-such-picture.png", "cat"])
+    assert "| float32 |" in out
 
 
 @pytest.mark.slow

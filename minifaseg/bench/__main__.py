@@ -3,7 +3,7 @@
 Compares in one run, on one machine, with the same weights and the same picture:
 
     python -m minifaseg.bench
-        everything, with random weights of SD 1.5's real sizes: an hour on two CPU cores
+        everything, with random weights of SD 1.5's real sizes: half an hour on two CPU cores
     python -m minifaseg.bench naive classes --weights sd15
         two of the experiments, on real weights
     python -m minifaseg.bench --weights cartoon --side 128

@@ -102,9 +102,9 @@ def in_turns(network: nn.Module, theirs: Callable | None, inputs: tuple[Tensor, 
 
 def measure(weights: str, side: int, repeats: int) -> dict[str, dict]:
     """{network, number type: see in_turns}."""
-    keep_freed_memory()                                  # as the command line does
     model = minifaseg.load(weights, "cpu", "float32")
     forms = {name: converted(*call) for name, call in calls(model, side).items()}
+    keep_freed_memory()                                  # as the command line does
     out = {}
     for dtype in dtypes():
         model = minifaseg.load(weights, "cpu", dtype)

@@ -28,7 +28,7 @@ def draw_stages(axes: Axes, results: dict) -> None:
         for side in ("faseg", "faseg, bfloat16", "naive"):
             seconds = result.get(side, {}).get("seconds")
             if seconds:
-                name = side.replace(", ", "\n")
+                name = side.replace(", bfloat16", "\nbf16")
                 bars[f"{name}\n{result['side']} px"] = seconds
 
     bottom = [0.0] * len(bars)
@@ -43,6 +43,7 @@ def draw_stages(axes: Axes, results: dict) -> None:
         axes.hlines(floors[0], len(bars) - full_size - 0.5, len(bars) - 0.5, color="black",
                     linestyle="dashed", linewidth=1, label="floor in float32")
     axes.set(title="one picture, stage by stage", ylabel="seconds")
+    axes.tick_params(axis="x", labelsize=7)
     if bars:
         axes.legend(frameon=False, fontsize=8)
 

@@ -96,7 +96,8 @@ def masks(results: dict) -> list[str]:
 def load(results: dict) -> list[str]:
     read = results["read"]
     titles = {"read": "reading the bytes", "load": "loading",
-              "load and touch": "loading, and touching every page"}
+              "load and touch": "loading, and touching every page",
+              "convert": "loading in bfloat16"}
     rows = []
     for key, title in titles.items():
         rows.append((title, ratio(results[key], read), spread(results[key])))
@@ -136,7 +137,7 @@ def one_shot(results: dict) -> list[str]:
         picture, load = warm["seconds"]["total"], warm["load"]
         expected = picture["median"] + load["median"]
         rows.append((dtype, f"{found['shell']['median'] / expected:.2f}", spread(found["shell"]),
-                     spread(load), spread(picture), spread(found["peak_gib"])))
+                     spread(load), spread(picture), spread(warm["peak_gib"])))
     return table(("number type", "ratio", "from the shell, seconds", "loading", "a picture, loaded",
                   "peak memory, GiB"), rows)
 

@@ -82,8 +82,8 @@ def prepare(a: argparse.Namespace) -> tuple[list[Row], Dataset, Model, Candidate
 
     Everything that can be wrong with the request is found here, and raises InputError.
     """
-    keep_freed_memory()
     model = minifaseg.load(a.weights, own_device(a.device), a.dtype)
+    keep_freed_memory()
     dataset = open_dataset(a.dataset, a.root, a.split, a.seeds, model.side, a.list, a.partial)
     ids = list(dataset.ids)
     if a.shuffle_seed is not None:
