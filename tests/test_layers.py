@@ -110,6 +110,7 @@ def test_a_loaded_model_has_the_fastest_layout(dtype):
         assert last == (dtype == "bfloat16")
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_exporters_see_torchs_own_operations():
     """torch.jit.trace knows no operation of oneDNN; a traced network gives the same."""
     net = TransformerBlock("x", 32, 2, 24).requires_grad_(False)
