@@ -109,8 +109,8 @@ def load(weights: Any = "auto", device: Any = "auto", dtype: Any = None,
     unet, vae, text = checkpoint.unet(dtype), checkpoint.vae(dtype=dtype), checkpoint.text(dtype)
     layout = fastest_layout(device, dtype)
     for net in (unet, vae, text):
-        net.to(device).eval().requires_grad_(False)
-        net.to(memory_format=layout)     # type: ignore[call-overload]  # torch has it, unannotated
+        net.to(device, memory_format=layout)  # type: ignore[call-overload]  # torch has it
+        net.eval().requires_grad_(False)
     if compile:
         unet.compile()
         vae.encoder.compile()

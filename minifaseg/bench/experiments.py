@@ -16,7 +16,7 @@ from ..model import Model
 from ..pictures.opening import ahead, decode, pixel_limit
 from . import naive
 from .floor import operations, rate
-from .networks import dtypes
+from .machine import dtypes
 from .running import (
     Setting,
     by_value,

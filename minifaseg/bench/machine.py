@@ -14,6 +14,11 @@ def machine(device: str) -> str:
     return f"{name}; torch {torch.__version__}, Python {platform.python_version()}"
 
 
+def dtypes() -> list[str]:
+    """The number types that this CPU computes in."""
+    return ["float32", "bfloat16"] if HAS_BFLOAT16 else ["float32"]
+
+
 def processor() -> str:
     instructions = torch.backends.cpu.get_cpu_capability()
     if HAS_BFLOAT16:

@@ -11,7 +11,6 @@ do. Without OpenVINO only this package is measured.
 """
 import json
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,17 +19,12 @@ from torch import Tensor, nn
 
 import minifaseg
 
-from ..layers import HAS_BFLOAT16
 from ..memory import keep_freed_memory
 from ..model import Model
-from .running import median
+from .machine import dtypes
+from .running import median, seconds_of
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}      # in OpenVINO's words
-
-
-def dtypes() -> list[str]:
-    """The number types that this CPU computes in."""
-    return ["float32", "bfloat16"] if HAS_BFLOAT16 else ["float32"]
 
 
 def calls(model: Model, side: int) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
@@ -76,8 +70,8 @@ def compiled(network: Any, dtype: str) -> Callable[..., Tensor]:
 
 
 @torch.no_grad()
-def in_turns(network: nn.Module, theirs: Callable | None, inputs: tuple[Tensor, ...],
-             repeats: int) -> dict:
+def time_both(network: nn.Module, theirs: Callable | None, inputs: tuple[Tensor, ...],
+              repeats: int) -> dict:
     """Seconds of our network and of theirs, after a first call of each that is not measured."""
     dtype = next(network.parameters()).dtype
     own_inputs = [x.to(dtype) if x.is_floating_point() else x for x in inputs]
@@ -89,9 +83,7 @@ def in_turns(network: nn.Module, theirs: Callable | None, inputs: tuple[Tensor, 
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, run in sides.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(seconds_of(run))
 
     out: dict[str, Any] = {name: median(found) for name, found in seconds.items()}
     if theirs:
@@ -101,7 +93,7 @@ def in_turns(network: nn.Module, theirs: Callable | None, inputs: tuple[Tensor, 
 
 
 def measure(weights: str, side: int, repeats: int) -> dict[str, dict]:
-    """{network, number type: see in_turns}."""
+    """{network, number type: see time_both}."""
     model = minifaseg.load(weights, "cpu", "float32")
     forms = {name: converted(*call) for name, call in calls(model, side).items()}
     keep_freed_memory()                                  # as the command line does
@@ -110,7 +102,7 @@ def measure(weights: str, side: int, repeats: int) -> dict[str, dict]:
         model = minifaseg.load(weights, "cpu", dtype)
         for name, (network, inputs) in calls(model, side).items():
             theirs = compiled(forms[name], dtype) if forms[name] else None
-            out[f"{name}, {dtype}"] = in_turns(network, theirs, inputs, repeats)
+            out[f"{name}, {dtype}"] = time_both(network, theirs, inputs, repeats)
     return out
 
 
