@@ -1,9 +1,11 @@
-"""Weights of Stable Diffusion 1.5: fetch them, look into a file of them, change its layout.
+"""Weights of Stable Diffusion 1.5: fetch, look into, verify, change their layout.
 
     python weights.py download --half
         into the Hugging Face cache, where `--weights auto` finds it
     python weights.py inspect model.safetensors
         layout, sizes, what is missing; exit code 0 if it would load
+    python weights.py verify
+        are these the right weights? by checksums, and --activations by what they compute
     python weights.py convert model.safetensors folder
         single file <-> diffusers folder, in another number type if asked for
 """
@@ -13,6 +15,7 @@ import os
 import shutil
 import sys
 from collections import Counter, defaultdict
+from pathlib import Path
 
 from minifaseg.checkpoints.checkpoint import Checkpoint
 from minifaseg.checkpoints.convert import convert
@@ -21,6 +24,7 @@ from minifaseg.checkpoints.hub import REPO, REVISION, cache_of, cached_folder, f
 from minifaseg.checkpoints.safe_opening import open_file
 from minifaseg.checkpoints.tensor_names import PREFIX, WRAPPERS
 from minifaseg.checkpoints.tokenizer import FILE_OF
+from minifaseg.checkpoints.verify import verify as verify_files
 from minifaseg.errors import InputError, first_few, one_line, shown
 
 LICENCE = ("CreativeML Open RAIL-M (has use restrictions): "
@@ -236,11 +240,20 @@ def _print_tensors(path):
             print(e)
 
 
+# ---- verify --------------------------------------------------------------------------------------
+def verify(path: str = "sd15", full: bool = False, activations: bool = False,
+           device: str = "auto", known: str | None = None) -> int:
+    """See checkpoints/verify.py. path: what hub.find takes. Raises InputError."""
+    from minifaseg.model import pick_device
+    return verify_files(find(path), full, Path(known) if known else None,
+                        pick_device(device) if activations else None)
+
+
 # ---- command line --------------------------------------------------------------------------------
-def main(argv: list[str] | None = None) -> int:
-    """The command line. Returns its exit code."""
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="weights.py", description="Fetch, inspect and convert Stable Diffusion 1.5 weights.")
+        prog="weights.py",
+        description="Fetch, inspect, verify and convert Stable Diffusion 1.5 weights.")
     commands = parser.add_subparsers(dest="command", required=True)
 
     p = commands.add_parser("download", help="fetch SD 1.5 into the Hugging Face cache; "
@@ -256,6 +269,17 @@ def main(argv: list[str] | None = None) -> int:
                                             "and whether it would load")
     p.add_argument("path", help="a .safetensors file, a diffusers folder, sd15, cartoon or auto")
 
+    p = commands.add_parser("verify", help="compare checksums with Stable Diffusion 1.5's, "
+                                           "activations with those that diffusers publishes")
+    p.add_argument("path", nargs="?", default="sd15", help="what inspect takes (default: sd15)")
+    p.add_argument("--full", action="store_true",
+                   help="read files whole, also those that the hub's cache vouches for by name")
+    p.add_argument("--activations", action="store_true",
+                   help="also compute known activations; their inputs are fetched once (30 MB)")
+    p.add_argument("--device", default="auto", help="where to compute them")
+    p.add_argument("--known", metavar="DIR", help="checksums.csv, activations.json and its inputs "
+                   "of other weights than Stable Diffusion 1.5")
+
     p = commands.add_parser("convert", help="single file <-> diffusers folder")
     p.add_argument("source", help="what inspect takes")
     p.add_argument("target",
@@ -264,8 +288,13 @@ def main(argv: list[str] | None = None) -> int:
                    help="the number type of all tensors; keep, the default: as they are")
     p.add_argument("--force", action="store_true", help="replace the target")
 
-    run = {"download": download, "inspect": inspect, "convert": convert}
-    options = vars(parser.parse_args(argv))
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line. Returns its exit code."""
+    run = {"download": download, "inspect": inspect, "verify": verify, "convert": convert}
+    options = vars(make_parser().parse_args(argv))
     command = options.pop("command")
     try:
         return run[command](**options) or 0    # type: ignore[operator]  # of several signatures

@@ -32,7 +32,10 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if "real_size" in item.keywords]
         return
     real_size = pytest.mark.skip(reason="needs --run-real-size: 10 GB of memory and of disk")
+    sd15 = pytest.mark.skip(reason="needs Stable Diffusion 1.5: MINIFASEG_SD15=path pytest -m sd15")
     for item in items:
+        if "sd15" in item.keywords and not os.environ.get("MINIFASEG_SD15"):
+            item.add_marker(sd15)
         if "real_size" in item.keywords:
             item.add_marker(real_size)
         elif "slow" in item.keywords and not config.getoption("--run-slow"):

@@ -101,12 +101,12 @@ def _open_part(layout, part, half):
         raise InputError(f"{folder}: {explain_missing(folder, FOLDER[part], found, pipeline)}")
     layout.files[part] = (variant, found)
     path = found[variant]
-    return map(open_file, _shards(path) if path.suffix == ".json" else [path])
+    return map(open_file, shards(path) if path.suffix == ".json" else [path])
 
 
-def _shards(index):
-    """The files that an index.json lists: files beside it, nowhere else."""
-    places = read_json(index).get("weight_map")
+def shards(index: Path) -> list[Path]:
+    """The files that an index.json lists: files beside it, nowhere else. Raises InputError."""
+    places: Any = read_json(index).get("weight_map")
     _check_shards(index, places)
     return [index.parent / name for name in dict.fromkeys(places.values())]
 
