@@ -23,11 +23,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import InputError
+from ..machine import machine
 from ..model import load
 from ..origin import code_digest, digest, weights_digest
 from ..writing import write
 from .experiments import EXPERIMENTS
-from .machine import machine
 from .random_weights import random_sd15
 from .report import markdown
 from .running import Setting

@@ -12,11 +12,11 @@ import torch
 import minifaseg
 
 from ..cartoon.painter import paint
+from ..machine import dtypes
 from ..model import Model
 from ..pictures.opening import ahead, decode, pixel_limit
 from . import naive
 from .floor import operations, rate
-from .machine import dtypes
 from .running import (
     Setting,
     by_value,

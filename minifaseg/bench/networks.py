@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 import minifaseg
 
+from ..machine import dtypes
 from ..memory import keep_freed_memory
 from ..model import Model
-from .machine import dtypes
 from .running import median, seconds_of
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}      # in OpenVINO's words

@@ -4,6 +4,7 @@
     python -m minifaseg.evaluate voc --root data/VOCdevkit --candidates gt --out runs/voc
     python -m minifaseg.evaluate cartoon --sweep threshold=0.3:0.7:0.05 --out runs/thresholds
     torchrun --nproc-per-node 2 -m minifaseg.evaluate voc --root data/VOCdevkit --out runs/voc
+    python -m minifaseg.evaluate reproduce --root data     # published figures, see its --help
 """
 import argparse
 import random
@@ -127,7 +128,7 @@ def run(a: argparse.Namespace, part: tuple[int, int] | None = None) -> int:
         "unsupervised": a.unsupervised, "shuffle_classes": a.shuffle_classes, "clip": a.clip,
         "dtype": str(model.dtype), "thresholds": str(a.thresholds),
         "rows": [row.title for row in rows]}
-    totals, counted, failed = measure(
+    totals, counted, failed, _ = measure(
         rows, dataset, model, candidates, captions, out=a.out, settings=settings,
         unsupervised=a.unsupervised, save_masks=a.save_masks, shard=Part(*part) if part else None)
 

@@ -4,10 +4,11 @@ results_folder.py says how results are kept; a killed run goes on where it was.
 """
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -30,23 +31,35 @@ from .shards import Part, Shard
 ByRow = dict[str, np.ndarray]                               # title of a row -> something of it
 
 
+class Measured(NamedTuple):
+    """What `measure` found.
+
+    totals: {row: (n, n + 1)} confusion matrices over all pictures. counts: {row: (S, 3, n)} of each
+    picture, see bootstrap.counts; 0 of those left out. failed: how many were left out. seconds: a
+    picture took on average, when it was computed; NaN if none was.
+    """
+    totals: ByRow
+    counts: ByRow
+    failed: int
+    seconds: float
+
+
 def evaluate(*arguments, **options) -> tuple[ByRow, int]:
     """(matrices {row: (n, n + 1)}, number of pictures left out); arguments as for `measure`."""
-    totals, _, failed = measure(*arguments, **options)
-    return totals, failed
+    measured = measure(*arguments, **options)
+    return measured.totals, measured.failed
 
 
 def measure(rows: Sequence[Row], dataset: Dataset, model: Model, candidates: Candidates,
             captions: Captions | None = None, *, out: str | Path | None = None,
             settings: dict | None = None, unsupervised: bool = False,
             save_masks: str | Path | None = None, progress: bool = True,
-            shard: Part | None = None) -> tuple[ByRow, ByRow, int]:
+            shard: Part | None = None) -> Measured:
     """The confusion matrices of all rows over all S pictures, summed over all processes.
 
-    Returns (matrices {row: (n, n + 1)}, counts of each picture {row: (S, 3, n)}, number of pictures
-    left out). A picture that cannot be read, captioned or segmented is reported on stderr and left
-    out for every row alike; its counts are 0. Raises InputError when that is so of all pictures, at
-    the latest after ten; OutputError and WeightsError at once.
+    A picture that cannot be read, captioned or segmented is reported on stderr and left out for
+    every row alike. Raises InputError when that is so of all pictures, at the latest after ten;
+    OutputError and WeightsError at once.
 
     out: a folder of results; settings: what the run was asked for, kept there; shard: this
     process's place, if torchrun does not say it.
@@ -60,6 +73,7 @@ def measure(rows: Sequence[Row], dataset: Dataset, model: Model, candidates: Can
     n = len(dataset.classes) + 1
     totals = {row.title: np.zeros((n, n + 1), np.int64) for row in rows}
     each = {row.title: np.zeros((len(dataset.ids), 3, n), np.int64) for row in rows}
+    seconds = []
     with tqdm(total=len(place), disable=not progress or shard.rank > 0, unit="picture") as bar:
         failures = Failures(lambda line: tqdm.write(line, file=bar.fp))
         for id, i in place.items():
@@ -71,6 +85,7 @@ def measure(rows: Sequence[Row], dataset: Dataset, model: Model, candidates: Can
                 failures.add(id, e)
             else:
                 failures.success()
+                seconds += results.seconds.get((id, origin), [])
                 for title, entries in results.lines[id, origin].items():
                     matrix = dense(entries, n)
                     totals[title] += matrix
@@ -82,8 +97,9 @@ def measure(rows: Sequence[Row], dataset: Dataset, model: Model, candidates: Can
 
     totals = {title: shard.total(matrix) for title, matrix in totals.items()}
     each = {title: shard.total(counted) for title, counted in each.items()}
+    timed, all_seconds = shard.total(np.array([len(seconds), sum(seconds)]))
     shard.close()
-    return totals, each, failed
+    return Measured(totals, each, failed, all_seconds / timed if timed else float("nan"))
 
 
 def score(rows: Sequence[Row], dataset: Dataset, model: Model, candidates: Candidates,
@@ -165,6 +181,7 @@ class Work:
 
     def do(self, id: str) -> str | None:
         """Segments a picture; returns the origin under which the results hold its matrices now."""
+        begun = time.perf_counter()
         origin = self.origin(id)                            # before the files are read
         matrices, labels = score(self.rows, self.dataset, self.model, self.candidates,
                                  self.captions, id, self.unsupervised)
@@ -172,7 +189,7 @@ class Work:
             for row in self.rows:
                 path = mask_path(self.save_masks, row, id)
                 save_mask(path, labels[row.title], origin, row.title)
-        self.results.add(id, origin, matrices)
+        self.results.add(id, origin, matrices, time.perf_counter() - begun)
         return origin
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from ..layers import HAS_AMX, HAS_BFLOAT16
+from .layers import HAS_AMX, HAS_BFLOAT16
 
 
 def machine(device: str) -> str:
