@@ -7,7 +7,8 @@ import pytest
 from nbmake.nb_run import NotebookRun
 
 TUTORIAL = Path(__file__).parent.parent / "tutorial"
-NOTEBOOKS = sorted(TUTORIAL.glob("[0-9]*.ipynb"))
+NOTEBOOKS = sorted(TUTORIAL.glob("*.ipynb"))
+COLAB = TUTORIAL / "sd15_colab.ipynb"          # no lesson: real weights on a GPU, here with the cartoon model
 BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
@@ -20,8 +21,9 @@ def quickly_or_not(path):
 
 
 @pytest.mark.parametrize("path", [quickly_or_not(p) for p in NOTEBOOKS], ids=lambda p: p.stem)
-def test_runs_from_a_clean_kernel(path):
+def test_runs_from_a_clean_kernel(path, monkeypatch):
     """Its own assertions are the test."""
+    monkeypatch.setenv("MINIFASEG_WEIGHTS", "cartoon")
     result = NotebookRun(path, default_timeout=600).execute()
     assert result.error is None, f"{result.error.failing_cell_index}: {result.error.summary}\n{result.error.trace}"
 
@@ -36,8 +38,21 @@ def test_is_committed_executed_small_and_clean(path):
     assert not any(o["output_type"] == "error" for c in code for o in c["outputs"])
     assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
     assert all(set(c["metadata"]) <= {"tags", "nbgrader"} for c in notebook["cells"])
+    if path == COLAB:
+        assert [c["metadata"].get("tags") for c in code].count(["parameters"]) == 1
+        return
     assert any("Predict before you run" in "".join(c["source"]) for c in notebook["cells"])
     assert [c["metadata"].get("tags") for c in code].count(["setup"]) == 1 and sum("thumbnail" in c["metadata"].get("tags", []) for c in code) == 1
+
+
+def test_the_notebook_for_real_weights_shows_what_the_cartoon_model_did():
+    """It says so itself, it names no place of the machine that ran it, and its source is the project's address."""
+    text = COLAB.read_text(encoding="utf-8")
+    assert "weights: the built-in cartoon model" in text and "**arithmetic, not measured**" in text
+    assert not re.search(r"/home/|/tmp/|/root/|/work/", text)
+    address = re.search(r'^address = "(.*?)"', (TUTORIAL.parent / "pyproject.toml").read_text(encoding="utf-8"), flags=re.M)[1]
+    assert f'SOURCE = \\"{address}\\"\\n' in text
+    assert address or "has no public address yet" in text
 
 
 @pytest.mark.parametrize("path", [*NOTEBOOKS, *TUTORIAL.glob("*.md"), TUTORIAL.parent / "README.md"], ids=lambda p: p.name)

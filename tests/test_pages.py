@@ -102,7 +102,7 @@ def options_shown() -> set[tuple[tuple[str, ...], str]]:
     found = set()
     for page in PAGES:
         for command in commands(read(page)):
-            run = re.search(r"(-m minifaseg[\w.]*|weights\.py \w+)(.*)", command)
+            run = re.search(r"(-m minifaseg[\w.]*(?: reproduce)?|weights\.py \w+)(.*)", command)
             if run:
                 for option in re.findall(r"(?<!\S)--?[a-z][\w-]*", run[2]):
                     found.add((tuple(run[1].split()), option))

@@ -199,12 +199,17 @@ def test_the_page_does_not_call_faseg_the_best(script):
 
 
 def test_the_commands_of_the_page_are_taken(script):
-    """By the command's own parser."""
+    """By the commands' own parsers."""
     import shlex
 
-    from minifaseg.evaluate.command import parser
+    from minifaseg.evaluate import command as evaluate
+    from minifaseg.evaluate import reproduce
 
     commands = re.findall(r"python -m minifaseg.evaluate ((?:.*\\\n)*.*)", script.page())
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
-        parser().parse_args(shlex.split(command.replace("\\\n", "")))
+        first, *others = shlex.split(command.replace("\\\n", ""))
+        if first == "reproduce":
+            reproduce.parser().parse_args(others)
+        else:
+            evaluate.parser().parse_args([first, *others])

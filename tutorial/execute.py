@@ -69,6 +69,6 @@ def clean(notebook) -> None:
 
 if __name__ == "__main__":
     asked = sys.argv[1:]
-    for path in sorted(HERE.glob("[0-9]*.ipynb")):
+    for path in sorted(HERE.glob("*.ipynb")):
         if not asked or path.name[:2] in asked:
             execute(path)

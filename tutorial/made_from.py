@@ -73,7 +73,7 @@ def expected() -> dict[str, dict[str, str]]:
     found |= {f"results-{name}.png": of_experiment(name) for name in experiments.PLOTS}
     found |= {name: now() for name in ("results.md: numbers", "results-methods.png")}
     found["row.png"] = now({"faseg"})
-    return found | {path.name: now(()) for path in sorted(HERE.glob("[0-9]*.ipynb"))}
+    return found | {path.name: now(()) for path in sorted(HERE.glob("*.ipynb"))}
 
 
 def old(parts=tuple(PARTS), folder: Path = HERE / "figures") -> dict[str, str]:

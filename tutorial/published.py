@@ -101,6 +101,8 @@ sets; [results.md](results.md) holds the cartoon world only. With weights and da
 measure the rows that may stand beside published ones:
 
 ```sh
+# FA-Seg, DiffSegmenter and iSeg by their own protocols, with every condition that differs
+python -m minifaseg.evaluate reproduce --root data --releases releases
 # classes chosen by CLIP, thresholds fixed
 python -m minifaseg.evaluate voc --root data/VOCdevkit --weights sd15 --candidates clip \\
     --clip openai/clip-vit-base-patch16 --method faseg,iseg --out runs/voc
