@@ -1,4 +1,4 @@
-"""Measures everything in results.md and writes it anew.
+"""Measures everything in results.md and writes it anew, with results.csv and the model card.
 
     python tutorial/results.py --all                 # chooses every method's numbers first
     python tutorial/results.py                       # with the numbers as they are (cartoon.json)
@@ -27,6 +27,7 @@ from pathlib import Path
 
 import made_from
 import torch
+from card import write_card
 from experiments import EXPERIMENTS, RUNS, TABLES, needed
 from results_page import LAST, TUNED, write_page
 from results_setup import MADE, SECONDS, Setup, save
@@ -219,7 +220,8 @@ def set_up(a):
         return Setup(Path(RUNS), HERE, made_from.WEIGHTS, a.device, a.jobs, budget=a.budget)
     folder = a.dry_run
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for path in (HERE / "results.md", made_from.WEIGHTS, made_from.WEIGHTS.with_suffix(".json")):
+    numbers = made_from.WEIGHTS.with_suffix(".json")
+    for path in (HERE / "results.md", HERE / "results.csv", made_from.WEIGHTS, numbers):
         if not (folder / path.name).exists():
             shutil.copy(path, folder)
     weights = folder / made_from.WEIGHTS.name
@@ -259,6 +261,7 @@ def main():
     is_ready = setup.record if a.write else setup.finished
     ready = [name for name in EXPERIMENTS if is_ready(name)]
     write_page(ready, setup, a.bench)
+    write_card(setup.csv, setup.weights)
     print(f"in all {time.time() - begun:.0f} s; {len(ready)} of {len(EXPERIMENTS)} experiments "
           f"are in {setup.page}")
     if not a.dry_run:

@@ -1,4 +1,4 @@
-"""Writes what was measured into results.md, with its pictures and the record of their making."""
+"""Writes what was measured into results.md and results.csv, with pictures and their record."""
 import json
 import re
 import shutil
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import made_from
 from experiments import PLOTS, TABLES, needed
+from results_csv import write_csv
 from results_pictures import curves, gallery
 from results_tables import numbers_table, table, time_table
 
@@ -55,6 +56,7 @@ def write_page(names, setup, with_bench):
     if with_bench:
         tables["bench"] = bench(setup)
     changed = fill_page(setup.page, tables)
+    write_csv(setup.csv, measured, setup.arguments("methods").seeds)
 
     for thing, record in made.items():
         made[thing] = {part: record[part] for part in made_from.PARTS}

@@ -50,6 +50,10 @@ class Setup:
         return self.tutorial / "results.md"
 
     @property
+    def csv(self):
+        return self.tutorial / "results.csv"
+
+    @property
     def figures(self):
         return self.tutorial / "figures"
 
