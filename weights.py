@@ -194,9 +194,9 @@ def _inspect_tokenizer(file):
     """Prints where the tokenizer is and what words were added; False if it or the notes are bad."""
     try:
         tokenizer, vocabulary = file.tokenizer(), file.text_config().vocabulary
-        place = "in the file" if "tokenizer" in file.notes else file.tokenizer_folder()
         files = [FILE_OF[key] for key in file.tokenizer_texts()]
-        print(f"tokenizer {len(tokenizer)} tokens, {shown(place)}: {', '.join(files)}")
+        print(f"tokenizer {len(tokenizer)} tokens, {shown(file.tokenizer_place())}: "
+              f"{', '.join(files)}")
 
         special = {tokenizer.bos_token, tokenizer.eos_token,
                    tokenizer.pad_token, tokenizer.unk_token}
@@ -261,7 +261,7 @@ def make_parser() -> argparse.ArgumentParser:
     which = p.add_mutually_exclusive_group()
     which.add_argument("--half", action="store_true", help="the float16 files: half the bytes")
     which.add_argument("--tokenizer", action="store_true",
-                       help="only the tokenizer, which single .safetensors files lack")
+                       help="only the tokenizer (1.6 MB), which single .safetensors files lack")
     p.add_argument("--force", action="store_true",
                    help="fetch again what is in the cache, for damaged files")
 

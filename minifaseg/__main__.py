@@ -8,7 +8,6 @@ Several processes share the pictures if torchrun starts them (ranks.py).
 import gc
 import os
 import sys
-import warnings
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +21,7 @@ import minifaseg
 from .arguments import sort_out
 from .errors import InputError, UsageError
 from .memory import keep_freed_memory
-from .messages import complain, print_above_bar
+from .messages import complain, print_above_bar, warnings_in_one_line
 from .methods import parse_method
 from .origin import Origins, digest
 from .output_files import Job, plan
@@ -270,8 +269,7 @@ def run_safely(args: Namespace, processes: Processes) -> int:
         if hasattr(sys.stdout, "reconfigure"):
             # A file name may hold bytes that are no text.
             sys.stdout.reconfigure(errors="backslashreplace")
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: complain(message)
+        with warnings_in_one_line():
             return run(args, processes)
     except KeyboardInterrupt:
         if processes.speaks:

@@ -2,6 +2,7 @@
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
@@ -54,6 +55,14 @@ def complain(error: Exception, debug: bool = False, image: str | None = None) ->
     if debug:
         traceback.print_exc()
     print_above_bar(f"minifaseg: {explanation(error, image)}")
+
+
+@contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """A block in which `complain` prints the warnings, in place of Python."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: complain(message)
+        yield
 
 
 def explanation(error: Exception, image: str | None) -> str:

@@ -88,6 +88,7 @@ class Model:
         """Latents to pictures (see VAE.decode); the first time the decoder's weights are read."""
         if not hasattr(self.vae, "decoder"):
             vae = self.checkpoint.vae(decoder=True, dtype=self.dtype)
+            vae.float32_layers = self.vae.float32_layers
             self.vae = vae.to(self.device).eval().requires_grad_(False)
         return self.vae.decode(z)
 

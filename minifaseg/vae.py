@@ -7,6 +7,8 @@
 The parameters have the names of the original checkpoint. SD 1.5 has widths 128, 256, 512, 512, so
 512 x 512 pixels become a latent of 4 x 64 x 64. FA-Seg needs the encoder only.
 """
+import copy
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -182,6 +184,13 @@ class Decoder(nn.Module):
         return self.conv_out(F.silu(self.norm_out(x)))
 
 
+def encode_in_parts(x: Tensor, encoder: nn.Module, quant_conv: nn.Module) -> Tensor:
+    """Pictures (B, 3, H, W), a few at a time -> mean and log-variance (B, 2 * 4, H/f, W/f)."""
+    pictures_at_once = max(1, PIXELS_AT_ONCE // (x.shape[2] * x.shape[3]))
+    h = torch.cat([encoder(part) for part in x.split(pictures_at_once)])
+    return quant_conv(h)
+
+
 class VAE(nn.Module):
     """Encoder and decoder; without `decoder` the encoder only."""
 
@@ -193,6 +202,7 @@ class VAE(nn.Module):
         if decoder:
             self.decoder = Decoder(c)
             self.post_quant_conv = nn.Conv2d(c.latent, c.latent, 1)
+        self.float32_layers: list[nn.Module] = []        # see _encode_in_float32
 
     @property
     def factor(self) -> int:
@@ -204,10 +214,34 @@ class VAE(nn.Module):
 
         x: pictures (B, 3, H, W) in [-1, 1].
         """
-        pictures_at_once = max(1, PIXELS_AT_ONCE // (x.shape[2] * x.shape[3]))
-        h = torch.cat([self.encoder(part) for part in x.split(pictures_at_once)])
-        mean, logvar = self.quant_conv(h).chunk(2, dim=1)
+        mean, logvar = self._encode(x).chunk(2, dim=1)
         return mean, logvar.clamp(-30, 20)
+
+    def _encode(self, x: Tensor) -> Tensor:
+        """Both moments in one, (B, 2 * 4, H/f, W/f); in float32 where float16 overflows."""
+        if not self.float32_layers:
+            h = encode_in_parts(x, self.encoder, self.quant_conv)
+            if h.dtype != torch.float16 or h.isfinite().all():
+                return h
+        return self._encode_in_float32(x)
+
+    def _encode_in_float32(self, x: Tensor) -> Tensor:
+        """`_encode` where float16 has overflowed. With a warning the first time.
+
+        The layers in float32 are copies, and stay for later pictures. They are no parameters of
+        this network: what is counted or hashed of it does not depend on the pictures so far. If
+        float32 does not help, they are dropped, and the result is not finite.
+        """
+        layers = self.float32_layers
+        if not layers:
+            layers = [copy.deepcopy(layer).float() for layer in (self.encoder, self.quant_conv)]
+        h = encode_in_parts(x.float(), *layers).to(x.dtype)
+
+        if not self.float32_layers and h.isfinite().all():
+            self.float32_layers = layers
+            warnings.warn("float16 is too small for the VAE's encoder with these weights; the "
+                          "encoder computes in float32, all else in float16", stacklevel=4)
+        return h
 
     def latents(self, mean: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
         """Scaled latents z (B, 4, H/f, W/f): the posterior mean, or with `noise` a sample."""

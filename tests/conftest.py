@@ -1,9 +1,6 @@
 """Small random models with SD 1.5's block structure, made by the authorities themselves (diffusers, transformers)."""
-import gzip
-import importlib.util
-import json
 import os
-from pathlib import Path
+import sys
 
 import pytest
 
@@ -54,19 +51,31 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.fixture(scope="session")
 def clip_vocabulary(tmp_path_factory):
-    """Folder with CLIP's own vocab.json and merges.txt, made from the vocabulary inside the open_clip_torch wheel."""
-    spec = importlib.util.find_spec("open_clip")
-    if spec is None:
+    """Folder with CLIP's own vocab.json and merges.txt, made of the vocabulary inside the open_clip_torch wheel.
+
+    That they are CLIP's is tested in test_tokenizers.
+    """
+    from minifaseg.checkpoints.clip_vocabulary import find_vocabulary, vocabulary_texts
+    from minifaseg.checkpoints.tokenizer import write_tokenizer
+    found = find_vocabulary()
+    if found is None:
         pytest.skip("needs CLIP's vocabulary: pip install --no-deps open_clip_torch")
-    lines = gzip.open(Path(spec.origin).parent / "bpe_simple_vocab_16e6.txt.gz", "rt", encoding="utf-8").read().split("\n")
-    merges = lines[1:49152 - 256 - 2 + 1]
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    letters = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
-    tokens = [*letters, *(c + "</w>" for c in letters), *("".join(m.split()) for m in merges), "<|startoftext|>", "<|endoftext|>"]
     folder = tmp_path_factory.mktemp("clip")
-    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}), encoding="utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
+    write_tokenizer(folder, vocabulary_texts(found[1]))
     return folder
+
+
+@pytest.fixture
+def no_clip_package(monkeypatch):
+    """As if no package were installed that carries CLIP's vocabulary."""
+    from minifaseg.checkpoints.clip_vocabulary import PACKAGES
+    for module in PACKAGES:
+        monkeypatch.setitem(sys.modules, module, None)
+
+
+@pytest.fixture
+def empty_hub_cache(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
 
 
 def make_diffusers(widths=(32, 64, 96, 96), context=32, heads=4, groups=8, vae_widths=(16, 32, 48, 48), text_layers=2, text_heads=4,

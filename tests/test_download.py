@@ -64,6 +64,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answer)
         self.files, self.cut, self.status, self.claim, self.requests, self.redirect = files, {}, None, {}, [], False
         self.stall, self.stalled, self.go_on = None, threading.Event(), threading.Event()
+        self.sent = 0                                    # bytes, of all files
 
     @property
     def url(self):
@@ -113,12 +114,16 @@ class Answer(BaseHTTPRequestHandler):
             name = next((n for n in self.server.cut if self.path.endswith(n)), None)
             if name and self.server.cut[name] > 0:
                 self.server.cut[name] -= 1
-                self.wfile.write(body[:len(body) // 2])
+                self.write(body[:len(body) // 2])
                 self.wfile.flush()
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
             else:
-                self.wfile.write(body)
+                self.write(body)
+
+    def write(self, body):
+        self.server.sent += len(body)
+        self.wfile.write(body)
 
     def log_message(self, *_):
         pass
@@ -209,6 +214,18 @@ def test_half_and_tokenizer(files, hub, tmp_path):
     assert cached(tmp_path) == {name: files[name] for name in hub_files(half=True)}
     assert not hub.gets("vocab.json") and not hub.gets(UNET)
     assert next(iter(Checkpoint(snapshot(tmp_path), half=True).unet().parameters())).dtype == torch.float16
+
+
+def test_the_tokenizer_takes_less_than_two_megabytes(hub, clip_vocabulary, tmp_path):
+    """SD 1.5's own two files. The message that a file without a tokenizer gets says how many bytes they are."""
+    vocabulary = {f"tokenizer/{name}": (clip_vocabulary / name).read_bytes() for name in ("vocab.json", "merges.txt")}
+    hub.files |= vocabulary
+    done = run(tmp_path, hub, "--tokenizer")
+    assert done.returncode == 0, done.stderr
+    assert cached(tmp_path) == vocabulary
+    size = sum(map(len, vocabulary.values()))
+    assert hub.sent == size <= 2_000_000
+    assert f"{size / 1e6:.1f} MB" == "1.6 MB" and "fetching 2 files, 1.6 MB" in done.stdout
 
 
 FETCH = """if 1:

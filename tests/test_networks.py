@@ -165,9 +165,8 @@ def test_position_ids_and_schedule_buffers_are_not_surplus(folder, clip_vocabula
     load(path, device="cpu")
 
 
-def test_no_tokenizer_is_a_clear_error(folder, tmp_path, monkeypatch):
+def test_no_tokenizer_is_a_clear_error(folder, tmp_path, empty_hub_cache, no_clip_package):
     path = as_single(Checkpoint(folder), tmp_path / "alone.safetensors", **NOTES)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
     with pytest.raises(InputError, match="tokenizer.*download"):
         load(path, device="cpu")
 

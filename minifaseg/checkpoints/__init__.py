@@ -4,6 +4,7 @@
     layouts.py        where every tensor is: single file, folder, shards, variants
     tensor_names.py   names of tensors: original <-> diffusers
     tokenizer.py      CLIP's tokenizer from its files
+    clip_vocabulary.py    ... or from an installed package
     hub.py            what "auto", "sd15" and "cartoon" mean; the Hugging Face cache
     reading.py        an open file, its tensors in any number type
     safe_opening.py   bytes that nobody vouches for: no pickle, no endless header

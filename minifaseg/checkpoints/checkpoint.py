@@ -23,11 +23,12 @@ from ..text import Text, TextConfig
 from ..unet import UNet, UNetConfig
 from ..vae import VAE, VAEConfig
 from ..writing import replacing
+from .clip_vocabulary import find_vocabulary, vocabulary_texts
 from .examine import DECODER, compare, empty_network
 from .hub import cached_tokenizer, tokenizer_beside
 from .layouts import open_layout
 from .other_models import recognise, sign_of_2x
-from .refusals import check_exists
+from .refusals import check_exists, refuse_without_tokenizer
 from .tensor_names import PREFIX, count, unwrapped
 from .tokenizer import read_tokenizer, tokenizer_texts, unpack_tokenizer
 
@@ -178,29 +179,44 @@ class Checkpoint:
     def tokenizer(self) -> Any:
         """CLIP's tokenizer.
 
-        From the file's metadata (cartoon), the folder, beside the single file, or the hub cache.
+        From the file's metadata (cartoon), the folder, beside the single file, the hub cache, or an
+        installed package.
         """
-        if "tokenizer" in self.notes:
-            tokenizer = unpack_tokenizer(self.notes["tokenizer"], self.path)
+        folder = self.tokenizer_folder()
+        if folder:
+            tokenizer = read_tokenizer(folder)
         else:
-            tokenizer = read_tokenizer(self.tokenizer_folder())
+            tokenizer = unpack_tokenizer(self.tokenizer_texts(), self.path)
         self._check_vocabulary(tokenizer)
         return tokenizer
 
-    def tokenizer_folder(self) -> Path:
-        """Where the tokenizer's files are when the checkpoint does not carry them itself."""
+    def tokenizer_folder(self) -> Path | None:
+        """The folder that has the tokenizer's files, if one has; see tokenizer_texts."""
+        if "tokenizer" in self.notes:
+            return None
         if not self.layout.single:
             return self.path / "tokenizer"
-        found = tokenizer_beside(self.path) or cached_tokenizer()
-        if found is None:
-            raise InputError(f"{self.path}: no tokenizer beside it (tokenizer/vocab.json and "
-                             "merges.txt, or tokenizer.json) and none in the hub cache; "
-                             "python weights.py download --tokenizer fetches it")
-        return found
+        return tokenizer_beside(self.path) or cached_tokenizer()
 
     def tokenizer_texts(self) -> dict[str, str]:
         """The contents of the tokenizer's files, added words included: {"vocab_json": ...}."""
-        return self.notes.get("tokenizer") or tokenizer_texts(self.tokenizer_folder())
+        folder = self.tokenizer_folder()
+        if folder:
+            return tokenizer_texts(folder)
+        if "tokenizer" in self.notes:
+            return self.notes["tokenizer"]
+        _, file = find_vocabulary() or refuse_without_tokenizer(self.path)
+        return vocabulary_texts(file)
+
+    def tokenizer_place(self) -> str:
+        """Where the tokenizer is, in words."""
+        folder = self.tokenizer_folder()
+        if folder:
+            return str(folder)
+        if "tokenizer" in self.notes:
+            return "in the file"
+        package, file = find_vocabulary() or refuse_without_tokenizer(self.path)
+        return f"made of {file.name} in the package {package}"
 
     # -- refusals ----------------------------------------------------------------------------------
     def _empty_network(self, part, decoder):

@@ -5,6 +5,7 @@ Kept here, so that the code that opens files can be read without it. See also ot
 import os
 import re
 from pathlib import Path
+from typing import NoReturn
 
 from ..errors import InputError, first_few, one_line, recognise_download, short
 
@@ -22,6 +23,14 @@ def check_exists(path: str | Path) -> None:
     kind = "a pipe or a device, not a file" if special else "no such file or folder"
     raise InputError(f"{path}: {kind}; "
                      "give a .safetensors file, a diffusers folder, sd15 or cartoon")
+
+
+def refuse_without_tokenizer(path: str | Path) -> NoReturn:
+    """Raises InputError for a single file whose tokenizer is nowhere."""
+    raise InputError(f"{path}: no tokenizer beside it (tokenizer/vocab.json and merges.txt, or "
+                     "tokenizer.json), none in the hub cache, and no installed package that "
+                     "carries it; python weights.py download --tokenizer fetches it (1.6 MB), and "
+                     "pip install --no-deps open_clip_torch brings such a package")
 
 
 def explain_not_opened(path: str | Path, error: Exception) -> str:

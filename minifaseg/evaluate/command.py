@@ -17,6 +17,7 @@ import minifaseg
 
 from ..errors import InputError
 from ..memory import keep_freed_memory
+from ..messages import warnings_in_one_line
 from ..model import Model
 from ..ranks import own_device, place
 from ..writing import write
@@ -175,7 +176,9 @@ def write_text(path: str | Path, text: str) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     a = parser().parse_args(argv)
     try:
-        sys.exit(run(a))
+        with warnings_in_one_line():
+            code = run(a)
+        sys.exit(code)
     except InputError as e:
         print(f"minifaseg.evaluate: {e}", file=sys.stderr)
         sys.exit(FAILED)
