@@ -19,7 +19,7 @@ from tqdm import tqdm
 import minifaseg
 
 from .arguments import sort_out
-from .errors import InputError, UsageError
+from .errors import WEIGHTS_COMMAND, InputError, UsageError
 from .memory import keep_freed_memory
 from .messages import complain, print_above_bar, warnings_in_one_line
 from .methods import parse_method
@@ -186,7 +186,7 @@ def about_weights(model: "Model", args: Namespace, processes: Processes) -> str:
     if processes.world > 1:
         text += f", in {processes.world} processes"
     if model.is_cartoon:
-        text += "; for photographs get Stable Diffusion 1.5: python weights.py download"
+        text += f"; for photographs get Stable Diffusion 1.5: {WEIGHTS_COMMAND} download"
     elif HAS_BFLOAT16 and model.device.type == "cpu" and not given(args, "dtype"):
         text += "; --dtype bfloat16 is a third faster or more on this CPU, and rounds the scores"
     return text

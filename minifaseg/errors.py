@@ -3,7 +3,12 @@
 The text of such an error is one line that says what is wrong, in which file, and what to do.
 """
 from collections.abc import Iterable
+from pathlib import Path
 
+PROJECT = Path(__file__).parents[1]
+IS_CHECKOUT = all((PROJECT / name).is_file() for name in ("weights.py", "pyproject.toml"))
+# What fetches weights: the file in the project's folder, or the module where there is no such file.
+WEIGHTS_COMMAND = "python weights.py" if IS_CHECKOUT else "python -m minifaseg.checkpoints"
 FIRST_FEW = 4        # how many items of a list an error names
 LONGEST = 200        # characters of one item
 

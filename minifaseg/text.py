@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .errors import InputError
+from .errors import WEIGHTS_COMMAND, InputError
 
 
 @dataclass(frozen=True)
@@ -84,4 +84,4 @@ class Text(nn.Module):
             raise InputError(
                 f"the cartoon model does not know {', '.join(unknown[:5])}{more}; it knows: "
                 f"{', '.join(sorted(self.words))}. For any word, use Stable Diffusion 1.5: "
-                "python weights.py download")
+                f"{WEIGHTS_COMMAND} download")

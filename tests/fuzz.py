@@ -16,10 +16,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 if __name__ == "__main__":                               # before the imports below: atheris rewrites what it watches on import
     import atheris
-    with atheris.instrument_imports(include=["minifaseg", "weights", "PIL", "safetensors"]):
+    with atheris.instrument_imports(include=["minifaseg", "PIL", "safetensors"]):
         import PIL.Image
 
-        import weights
+        from minifaseg.checkpoints import command
         PIL.Image.init()
 
 import contextlib
@@ -40,8 +40,7 @@ from functools import cache
 import torch
 from PIL import Image
 
-import weights
-from minifaseg.checkpoints import tensor_names
+from minifaseg.checkpoints import command, tensor_names
 from minifaseg.checkpoints.checkpoint import PREFIX, Checkpoint
 from minifaseg.checkpoints.convert import folder_configs
 from minifaseg.checkpoints.hub import FOLDER
@@ -112,7 +111,7 @@ def check_checkpoint(path):
     """All that reads a checkpoint; what `weights.py inspect` finds good must load and compute."""
     good, read = None, {}
     with only_input_errors(), contextlib.redirect_stdout(io.StringIO()):
-        good = weights.inspect(path) == 0
+        good = command.inspect(path) == 0
     with only_input_errors():
         file = Checkpoint(path)
         for name in PARTS:

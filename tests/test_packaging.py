@@ -110,7 +110,8 @@ def test_wheel_and_archive_hold_all_that_a_user_needs_and_no_more(archives):
     wheel, archive = archives
     belongs = {name for name in tracked_files() if name.startswith("minifaseg/")}
     for name in ("py.typed", "cartoon/cartoon.safetensors", "cartoon/cartoon.json",
-                 "cartoon/README.md", "evaluate/published.csv"):
+                 "cartoon/README.md", "evaluate/published.csv", "checkpoints/checksums.csv",
+                 "checkpoints/activations.json"):
         assert f"minifaseg/{name}" in belongs
 
     with zipfile.ZipFile(wheel) as file:
@@ -177,6 +178,13 @@ def test_wheel_and_archive_install_into_an_empty_environment_and_run(archives, p
     run(*pip, wheel, f"torch=={torch.__version__.partition('+')[0]}", cwd=elsewhere)
     assert where(python, elsewhere).is_relative_to(place / "venv")
     assert (segment(python, elsewhere / "wheel", elsewhere) == ours).all()
+
+    # weights.py is not in the wheel: its commands are, and messages name them.
+    said = run(python, "-m", "minifaseg.checkpoints", "verify", "cartoon", cwd=elsewhere)
+    assert "all tensors are there and fit: loads" in said
+    absent = subprocess.run([python, "-m", "minifaseg", *first_command(), "--weights", "sd15"], cwd=elsewhere, capture_output=True, text=True,
+                            env=os.environ | {"HF_HOME": str(elsewhere / "no-cache"), "PYTHONPATH": ""})
+    assert "python -m minifaseg.checkpoints download" in absent.stderr, absent.stderr
 
     run(*pip, "--no-deps", "--force-reinstall", archive, cwd=elsewhere)
     assert where(python, elsewhere).is_relative_to(place / "venv")

@@ -13,7 +13,7 @@ import zlib
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import InputError, one_line
+from ..errors import WEIGHTS_COMMAND, InputError, one_line
 
 PACKAGES = {"open_clip": "open_clip_torch", "clip": "clip"}       # name in Python -> name for pip
 FILE = "bpe_simple_vocab_16e6.txt.gz"
@@ -85,4 +85,4 @@ def _read(path):
 
 def _refusal(path, why):
     return (f"{path}: not CLIP's vocabulary, or damaged ({why}); install its package again, or "
-            "fetch the tokenizer (1.6 MB): python weights.py download --tokenizer")
+            f"fetch the tokenizer (1.6 MB): {WEIGHTS_COMMAND} download --tokenizer")

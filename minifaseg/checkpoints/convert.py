@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from ..errors import InputError, one_line
+from ..errors import WEIGHTS_COMMAND, InputError, one_line
 from ..text import TextConfig
 from ..unet import UNetConfig
 from ..vae import VAEConfig
@@ -68,13 +68,13 @@ def _check_source(file):
         _, problems, remarks = examine(file, part)
         if problems:
             raise InputError(f"{file.path}: {part} would not load ({problems[0]}); "
-                             "python weights.py inspect says more")
+                             f"{WEIGHTS_COMMAND} inspect says more")
         if remarks:
             print(f"{file.path}: {part} lacks {len(remarks)} tensors of its decoder; "
                   "so will the copy", file=sys.stderr)
     if file.layout.unread:
         print(f"{file.path}: {len(file.layout.unread)} tensors outside the three networks are not "
-              "copied; python weights.py inspect lists them", file=sys.stderr)
+              f"copied; {WEIGHTS_COMMAND} inspect lists them", file=sys.stderr)
 
 
 class _Copy:

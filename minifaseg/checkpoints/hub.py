@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import WEIGHTS_COMMAND, InputError
 
 REPO = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 REVISION = "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
@@ -127,5 +127,5 @@ def find(weights: str | Path = "auto") -> Path:
     found = cached_sd15()
     if not found:
         raise InputError("sd15: Stable Diffusion 1.5 is not in the hub cache; "
-                         "fetch it once with: python weights.py download")
+                         f"fetch it once with: {WEIGHTS_COMMAND} download")
     return found

@@ -7,7 +7,14 @@ import re
 from pathlib import Path
 from typing import NoReturn
 
-from ..errors import InputError, first_few, one_line, recognise_download, short
+from ..errors import (
+    WEIGHTS_COMMAND,
+    InputError,
+    first_few,
+    one_line,
+    recognise_download,
+    short,
+)
 
 PICKLE = re.compile(rb"PK\x03\x04|"                                   # torch.save's archive
                     rb"\x80[\x02-\x05]|"                              # protocols 2 to 5
@@ -29,7 +36,7 @@ def refuse_without_tokenizer(path: str | Path) -> NoReturn:
     """Raises InputError for a single file whose tokenizer is nowhere."""
     raise InputError(f"{path}: no tokenizer beside it (tokenizer/vocab.json and merges.txt, or "
                      "tokenizer.json), none in the hub cache, and no installed package that "
-                     "carries it; python weights.py download --tokenizer fetches it (1.6 MB), and "
+                     f"carries it; {WEIGHTS_COMMAND} download --tokenizer fetches it (1.6 MB), and "
                      "pip install --no-deps open_clip_torch brings such a package")
 
 
@@ -51,7 +58,7 @@ def explain_not_opened(path: str | Path, error: Exception) -> str:
     download = recognise_download(head)
     if download == "a git-lfs pointer":
         return ("a Git LFS pointer, not the weights themselves; run `git lfs pull`, "
-                "or python weights.py download")
+                f"or {WEIGHTS_COMMAND} download")
     if download:
         return (f"{download} ({size} bytes), not weights; the download went wrong, try again "
                 "(a login or licence page?)")

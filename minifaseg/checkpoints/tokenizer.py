@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, one_line
+from ..errors import WEIGHTS_COMMAND, InputError, one_line
 from .hub import TOKENIZER_FILES, has_tokenizer
 from .safe_opening import read_text
 
@@ -24,7 +24,7 @@ def read_tokenizer(folder: Path, name: object = None) -> Any:
     missing = [file for file in ("vocab.json", "merges.txt") if not (folder / file).is_file()]
     if missing and not has_tokenizer(folder):
         raise InputError(f"{name}: no {' and no '.join(missing)} there, and no tokenizer.json, so "
-                         "no tokenizer; python weights.py download --tokenizer fetches one")
+                         f"no tokenizer; {WEIGHTS_COMMAND} download --tokenizer fetches one")
     kind = CLIPTokenizerFast if missing else CLIPTokenizer      # from transformers 5 on the same
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import first_few, shown
+from ..errors import WEIGHTS_COMMAND, first_few, shown
 from . import activations, checksums
 from .activations import Case
 from .checkpoint import Checkpoint
@@ -68,7 +68,7 @@ def check_loads(path: Path) -> bool:
         _, problems, _ = examine(file, part)
         if problems:
             print(f"{part}: {shown(first_few(problems))}; look closer: "
-                  f"python weights.py inspect {shown(path)}")
+                  f"{WEIGHTS_COMMAND} inspect {shown(path)}")
             return False
     print("all tensors are there and fit: loads")
     return True

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from PIL import Image
 
+from ..devices import pick_device
 from ..errors import InputError, one_line
-from ..model import pick_device
 from ..origin import transformers_digest
 
 

@@ -22,6 +22,7 @@ import minifaseg
 
 from ..errors import InputError
 from ..memory import keep_freed_memory
+from ..messages import warnings_in_one_line
 from ..model import Model
 from ..ranks import own_device, place
 from ..writing import write
@@ -211,7 +212,9 @@ def publish(out: Path, outcomes: list[Outcome], about: dict, absent: dict[str, s
 def main(argv: Sequence[str] | None = None) -> None:
     a = parser().parse_args(argv)
     try:
-        sys.exit(run(a))
+        with warnings_in_one_line():
+            code = run(a)
+        sys.exit(code)
     except InputError as e:
         print(f"minifaseg.evaluate reproduce: {e}", file=sys.stderr)
         sys.exit(FAILED)
