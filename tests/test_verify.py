@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import save_folder
 from safetensors.torch import load_file, save_file
 
 import weights
 from minifaseg.checkpoints import activations, checksums, hub
+from minifaseg.errors import InputError
 
 UNET, VAE = "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"
 TEXT = "text_encoder/model.safetensors"
@@ -142,12 +144,14 @@ def test_a_bad_input_is_named(folder, verify, known, tmp_path, damage):
     assert code == 1 and name in text.splitlines()[-1] and text.splitlines()[-1].startswith("weights.py: "), text
 
 
-def test_without_a_connection_the_missing_input_is_named(folder, verify, monkeypatch, tmp_path):
+def test_without_a_connection_the_missing_input_is_named(monkeypatch, tmp_path):
     """HF_HUB_OFFLINE is set for all tests, and this cache is empty."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
-    code, text = verify(folder, "--activations", "--device", "cpu", known=None)
-    last = text.splitlines()[-1]
-    assert code == 1 and "gaussian_noise_s=33_shape=4_4_64_64.npy" in last and "is there a connection?" in last
+    repository, cases = activations.read_cases()
+    name, _ = cases[0].inputs[0]
+    with pytest.raises(InputError, match="is there a connection") as e:
+        activations.from_hub(repository)(name)
+    assert name == "gaussian_noise_s=33_shape=4_4_64_64.npy" and str(e.value).startswith(name) and "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize("file, text", [("checksums.csv", "a,b\n1,2\n"), ("activations.json", "{}"), ("activations.json", None)])
@@ -158,6 +162,23 @@ def test_a_bad_table_is_named(folder, verify, known, tmp_path, file, text):
         (mine / file).write_text(text)
     code, said = verify(folder, "--activations", "--device", "cpu", known=mine)
     assert code == 1 and said.splitlines()[-1].startswith(f"weights.py: {mine / file}: ")
+
+
+def test_activations_of_other_sizes_say_nothing(verify, capsys, known):
+    """The cartoon model takes text states of another width."""
+    code, text = verify("cartoon", "--activations", "--device", "cpu")
+    assert code == 1 and "they say nothing about it" in text.splitlines()[-1] and text.splitlines()[-1].startswith("weights.py: ")
+
+
+def test_weights_in_16_bits_may_be_further_off(authority, clip_vocabulary, known, verify, tmp_path):
+    """What diffusers allows for its own float16 answers: the answers are those of the weights in 32 bits."""
+    import copy
+    half = [copy.deepcopy(model).half() for model in authority]
+    save_folder(tmp_path / "half", half, clip_vocabulary)
+    code, text = verify(tmp_path / "half", "--activations", "--device", "cpu")
+    assert code == 0, text
+    assert "unet, noise of seed 33, t = 4, of weights in 16 bits" in text and text.count("0.005 allowed: met") == 4
+    assert [line.partition(":")[0] for line in text.splitlines() if ": unknown: " in line] == [UNET, VAE, TEXT]
 
 
 # ---- the hub's cache -----------------------------------------------------------------------------

@@ -28,7 +28,8 @@ class Case:
     """One published answer.
 
     part: "unet" or "vae". dtype: of weights and inputs. inputs: (file name, shape) of each. t: the
-    timestep, of a UNet. expected: (8,) numbers. atol: how far each of them may be off.
+    timestep, of a UNet. expected: (8,) numbers. atol: how far each of them may be off. stored: a
+    remark on the weights at hand.
     """
     part: str
     dtype: torch.dtype
@@ -37,11 +38,13 @@ class Case:
     t: int | None
     expected: Tensor
     atol: float
+    stored: str = ""
 
     def __str__(self) -> str:
         kind = "" if self.dtype == torch.float32 else f", {self.dtype}".replace("torch.", "")
         step = "" if self.t is None else f", t = {self.t}"
-        return f"{self.part}, noise of seed {self.seed}{step}{kind}"
+        remark = f", {self.stored}" if self.stored else ""
+        return f"{self.part}, noise of seed {self.seed}{step}{kind}{remark}"
 
 
 @dataclass(frozen=True)

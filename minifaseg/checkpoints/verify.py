@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import WEIGHTS_COMMAND, first_few, shown
+from ..errors import WEIGHTS_COMMAND, InputError, first_few, shown
 from . import activations, checksums
 from .activations import Case
 from .checkpoint import Checkpoint
@@ -61,6 +61,16 @@ def weights_of(path: Path) -> Iterator[Path]:
             yield from shards(file) if file.suffix == ".json" else [file]
 
 
+def files_read(checkpoint: Checkpoint) -> Iterator[Path]:
+    """The files of a checkpoint that its networks are made of."""
+    layout = checkpoint.layout
+    if layout.single:
+        yield layout.path
+    for variant, found in layout.files.values():
+        file = found[variant]
+        yield from shards(file) if file.suffix == ".json" else [file]
+
+
 def check_loads(path: Path) -> bool:
     """Prints whether all tensors are there and fit; nothing is loaded. Raises InputError."""
     file = Checkpoint(path)
@@ -89,6 +99,7 @@ def check_activations(path: Path, known: Path | None, device: torch.device) -> b
         find = activations.from_hub(repository)
 
     checkpoint = Checkpoint(path)
+    check_sizes(checkpoint, cases)
     met = 0
     for case, network in with_networks(checkpoint, cases, device):
         inputs = [activations.last_of(find(name), shape) for name, shape in case.inputs]
@@ -103,6 +114,17 @@ def check_activations(path: Path, known: Path | None, device: torch.device) -> b
     return met == len(cases)
 
 
+def check_sizes(checkpoint: Checkpoint, cases: list[Case]) -> None:
+    """Raises InputError if the inputs are not of the sizes of the networks."""
+    context = checkpoint.unet_config().context
+    for case in cases:
+        _, shape = case.inputs[-1]                       # a UNet's second input: text states
+        if case.part == "unet" and shape[-1] != context:
+            raise InputError(f"{checkpoint.path}: its UNet takes text states of {context} "
+                             f"channels, the known activations are of one that takes {shape[-1]}; "
+                             "they say nothing about it")
+
+
 def with_networks(checkpoint: Checkpoint, cases: list[Case],
                   device: torch.device) -> Iterator[tuple]:
     """(case, its network) of every case; one network at a time is in memory."""
@@ -113,7 +135,7 @@ def with_networks(checkpoint: Checkpoint, cases: list[Case],
             network = network_of(checkpoint, case).to(device).eval()
             made = (case.part, case.dtype)
         if is_half(checkpoint, case.part) and case.dtype == torch.float32:
-            case = replace(case, atol=max(case.atol, HALF_ATOL))
+            case = replace(case, atol=max(case.atol, HALF_ATOL), stored="of weights in 16 bits")
         yield case, network
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..checkpoints.checksums import judge, read_known
-from ..checkpoints.verify import weights_of
+from ..checkpoints.verify import files_read
 from ..machine import machine
 from ..model import Model
 from .markdown import table_lines
@@ -64,7 +64,7 @@ def surroundings(model: Model) -> dict[str, Any]:
     """Versions, device, number type, and what the files of weights are by their checksums."""
     known = read_known()
     files = []
-    for path in weights_of(model.checkpoint.path):
+    for path in files_read(model.checkpoint):
         verdict = judge(path, known)
         files.append({"file": path.name, "sha256": verdict.sha256, "is": verdict.kind,
                       "reason": verdict.reason})
