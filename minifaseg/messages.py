@@ -3,9 +3,9 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -63,6 +63,24 @@ def warnings_in_one_line() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: complain(message)
         yield
+
+
+def exit_with(act: Callable[[], int], program: str, kept: object = None) -> NoReturn:
+    """Ends the process with the exit code of act(), or with 1 after one line on what was wrong.
+
+    130 after an interruption; kept: the place from which the same command then goes on, if any.
+    """
+    try:
+        with warnings_in_one_line():
+            code = act()
+        sys.exit(code)
+    except InputError as e:
+        print(f"{program}: {e}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        goes_on = f"; the same command goes on where it was ({kept})" if kept else ""
+        print(f"interrupted{goes_on}", file=sys.stderr)
+        sys.exit(130)
 
 
 def explanation(error: Exception, image: str | None) -> str:

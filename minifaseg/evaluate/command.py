@@ -17,7 +17,7 @@ import minifaseg
 
 from ..errors import InputError
 from ..memory import keep_freed_memory
-from ..messages import warnings_in_one_line
+from ..messages import exit_with
 from ..model import Model
 from ..ranks import own_device, place
 from ..writing import write
@@ -33,7 +33,6 @@ from .shards import Part
 from .tune import with_best_thresholds
 
 THRESHOLDS = "thresholds.jsonl"                         # in --out: what --thresholds found
-FAILED, INTERRUPTED = 1, 130                            # exit codes; argparse has its own, 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -144,7 +143,7 @@ def run(a: argparse.Namespace, part: tuple[int, int] | None = None) -> int:
                               "failed": failed, "of": dataset.size, "methods": methods})
         if failed:
             print(f"{failed} of {len(dataset.ids)} pictures left out, see above", file=sys.stderr)
-    return FAILED if failed else 0
+    return 1 if failed else 0
 
 
 def publish(a: argparse.Namespace, report: dict) -> None:
@@ -175,14 +174,4 @@ def write_text(path: str | Path, text: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     a = parser().parse_args(argv)
-    try:
-        with warnings_in_one_line():
-            code = run(a)
-        sys.exit(code)
-    except InputError as e:
-        print(f"minifaseg.evaluate: {e}", file=sys.stderr)
-        sys.exit(FAILED)
-    except KeyboardInterrupt:
-        goes_on = f"; the same command goes on where it was ({a.out})" if a.out else ""
-        print(f"interrupted{goes_on}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    exit_with(lambda: run(a), "minifaseg.evaluate", a.out)

@@ -22,7 +22,7 @@ import minifaseg
 
 from ..errors import InputError
 from ..memory import keep_freed_memory
-from ..messages import warnings_in_one_line
+from ..messages import exit_with
 from ..model import Model
 from ..ranks import own_device, place
 from ..writing import write
@@ -36,8 +36,6 @@ from .protocols import DATA_SETS, PROTOCOLS, Protocol
 from .reproduce_report import Conditions, Outcome, as_json, as_markdown, surroundings
 from .rows import make_rows, positive
 from .run import measure
-
-FAILED, INTERRUPTED = 1, 130                            # exit codes; argparse has its own, 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -121,7 +119,7 @@ def classes_for(protocol: Protocol, dataset: Dataset, a: argparse.Namespace
     if listed is None:
         return "gt", "true classes", not_there(protocol, dataset, a)
     file = listed.save(Path(a.out) / "lists" / f"{protocol.lists}-{dataset.name}.json")
-    return str(file), f"predicted: {listed.place}", listed.remarks()
+    return str(file), f"predicted: {listed.place}, in the data set's order", listed.remarks()
 
 
 def not_there(protocol: Protocol, dataset: Dataset, a: argparse.Namespace) -> list[str]:
@@ -198,7 +196,7 @@ def run(a: argparse.Namespace) -> int:
     if first_process:
         print(as_markdown(outcomes, about, absent), end="")
         print(f"written: {Path(a.out, 'reproduce.md')} and reproduce.json", file=sys.stderr)
-    return FAILED if any(outcome.failed for outcome in outcomes) else 0
+    return 1 if any(outcome.failed for outcome in outcomes) else 0
 
 
 def publish(out: Path, outcomes: list[Outcome], about: dict, absent: dict[str, str]) -> None:
@@ -211,13 +209,4 @@ def publish(out: Path, outcomes: list[Outcome], about: dict, absent: dict[str, s
 
 def main(argv: Sequence[str] | None = None) -> None:
     a = parser().parse_args(argv)
-    try:
-        with warnings_in_one_line():
-            code = run(a)
-        sys.exit(code)
-    except InputError as e:
-        print(f"minifaseg.evaluate reproduce: {e}", file=sys.stderr)
-        sys.exit(FAILED)
-    except KeyboardInterrupt:
-        print(f"interrupted; the same command goes on where it was ({a.out})", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    exit_with(lambda: run(a), "minifaseg.evaluate reproduce", a.out)

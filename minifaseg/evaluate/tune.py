@@ -21,8 +21,8 @@ import numpy as np
 
 import minifaseg
 
-from ..errors import InputError
 from ..labelling import pixel_scores
+from ..messages import exit_with
 from ..model import Model
 from ..writing import write
 from . import tries
@@ -294,21 +294,19 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def run(a: argparse.Namespace) -> int:
+    """What the command does, and its exit code."""
+    found = as_file(tune_all(split(a.method), a.weights, a.seeds, a.device, a.jobs, a.budget,
+                             a.tried))
+    if a.save:
+        write(a.save, lambda file: file.write(found.encode()))
+    print(found, end="")
+    return 0
+
+
 def main() -> None:
     a = parser().parse_args()
-    try:
-        found = as_file(tune_all(split(a.method), a.weights, a.seeds, a.device, a.jobs, a.budget,
-                                 a.tried))
-        if a.save:
-            write(a.save, lambda file: file.write(found.encode()))
-    except InputError as e:
-        print(f"minifaseg.evaluate.tune: {e}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        goes_on = f"; the same command goes on where it was ({a.tried})" if a.tried else ""
-        print(f"interrupted{goes_on}", file=sys.stderr)
-        sys.exit(130)
-    print(found, end="")
+    exit_with(lambda: run(a), "minifaseg.evaluate.tune", a.tried)
 
 
 if __name__ == "__main__":
