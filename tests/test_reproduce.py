@@ -154,6 +154,7 @@ def test_a_stopped_run_goes_on(here, tmp_path):
     (tmp_path / "out/ours-voc/part-0.jsonl").write_text("\n".join(parts[:4]) + "\n")
     again = here("--rows", "ours", "--data", "voc")
     assert again[0] == 0 and "4 of 6 pictures were done before" in again[2]
+    assert json.loads((tmp_path / "out/ours-voc/seconds.json").read_text())["computed"] == 6 + 2
     figures = [[cell for cell in text.splitlines() if cell.startswith("| FA-Seg")][0] for text in (out, again[1])]
     assert figures[0] == figures[1]
 

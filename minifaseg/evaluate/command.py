@@ -128,7 +128,7 @@ def run(a: argparse.Namespace, part: tuple[int, int] | None = None) -> int:
         "unsupervised": a.unsupervised, "shuffle_classes": a.shuffle_classes, "clip": a.clip,
         "dtype": str(model.dtype), "thresholds": str(a.thresholds),
         "rows": [row.title for row in rows]}
-    totals, counted, failed, _ = measure(
+    totals, counted, failed, *_ = measure(
         rows, dataset, model, candidates, captions, out=a.out, settings=settings,
         unsupervised=a.unsupervised, save_masks=a.save_masks, shard=Part(*part) if part else None)
 

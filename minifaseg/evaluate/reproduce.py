@@ -12,6 +12,8 @@ reproduce.json. The releases' lists of classes are read from clones of their rep
     git clone https://github.com/VCG-team/DiffSegmenter releases/DiffSegmenter
 """
 import argparse
+import json
+import math
 import random
 import sys
 from collections.abc import Sequence
@@ -28,14 +30,15 @@ from ..ranks import own_device, place
 from ..writing import write
 from . import released_lists
 from .bootstrap import confidence
-from .candidates import Candidates, Captions
+from .candidates import Candidates, Captions, read_object
 from .clip_and_blip import Captioner
 from .datasets import Dataset, open_dataset
 from .metrics import summary
 from .protocols import DATA_SETS, PROTOCOLS, Protocol
 from .reproduce_report import Conditions, Outcome, as_json, as_markdown, surroundings
 from .rows import make_rows, positive
-from .run import measure
+from .run import Measured, measure
+from .shards import Shard
 
 
 def parser() -> argparse.ArgumentParser:
@@ -170,8 +173,26 @@ def reproduce(protocol: Protocol, dataset: Dataset, model: Model, a: argparse.Na
         split=f"{dataset.name} {dataset.split} ({Path(dataset.listing or '').name})",
         classes=classes, captions=captions_said, threshold=said,
         recommended=best.name in model.notes)
-    return Outcome(protocol, dataset.name, conditions, measured, found.failed, found.seconds,
-                   asdict(best.method), remarks)
+    return Outcome(protocol, dataset.name, conditions, measured, found.failed,
+                   seconds_a_picture(folder, found, len(dataset.ids)), asdict(best.method),
+                   remarks)
+
+
+def seconds_a_picture(folder: Path, found: Measured, pictures: int) -> float:
+    """The mean over all pictures that were computed, also before a stop; NaN for none.
+
+    What was computed before stands in the row's folder. It is written by the first process alone.
+    """
+    path = folder / "seconds.json"
+    computed, seconds = found.computed, found.seconds
+    some_reused = computed + found.failed < pictures
+    if some_reused and path.is_file():
+        before = read_object(path)
+        computed, seconds = computed + before["computed"], seconds + before["seconds"]
+    if found.computed and place()[0] == 0:
+        text = json.dumps({"computed": computed, "seconds": seconds})
+        write(path, lambda file: file.write(text.encode()))
+    return seconds / computed if computed else math.nan
 
 
 def run(a: argparse.Namespace) -> int:
@@ -182,6 +203,7 @@ def run(a: argparse.Namespace) -> int:
     data_sets, absent = open_data_sets(a, model.side)
     captioner = Captioner(a.captioner, model.device) if a.captioner else None
     first_process = place()[0] == 0
+    shard = Shard(model.device)                             # for all rows: opened once
 
     outcomes = []
     about = surroundings(model)
@@ -193,6 +215,7 @@ def run(a: argparse.Namespace) -> int:
             outcomes.append(reproduce(protocol, dataset, model, a, captioner))
             if first_process:
                 publish(Path(a.out), outcomes, about, absent)
+    shard.close()
     if first_process:
         print(as_markdown(outcomes, about, absent), end="")
         print(f"written: {Path(a.out, 'reproduce.md')} and reproduce.json", file=sys.stderr)

@@ -1,10 +1,10 @@
 """The results of a run, kept picture by picture, so that a killed run goes on where it was.
 
 A folder of results holds settings.json and one file of lines per process, part-0.jsonl, ...: one
-line per picture with its origin, the sparse confusion matrix of every row, and how long it took. A
-line is appended in one write; half a line, left by a kill, is cut off at the next start. A line is
-used again only if its origin (origin.py) is what it would be today; a picture may have older lines,
-which nothing reads.
+line per picture with its origin and the sparse confusion matrix of every row. A line is appended in
+one write; half a line, left by a kill, is cut off at the next start. A line is used again only if
+its origin (origin.py) is what it would be today; a picture may have older lines, which nothing
+reads.
 """
 import errno
 import json
@@ -20,14 +20,12 @@ from ..writing import write
 class Results:
     """The lines of one folder; out=None keeps nothing on disk.
 
-    lines: (picture id, origin) -> {row: [[true, predicted, count], ...]}. seconds: of the same,
-    [the seconds that it took], or [] if that was not recorded. Raises InputError for a folder with
-    results of other settings, and OutputError if it cannot be written.
+    lines: (picture id, origin) -> {row: [[true, predicted, count], ...]}. Raises InputError for a
+    folder with results of other settings, and OutputError if it cannot be written.
     """
 
     def __init__(self, out: str | Path | None, settings: dict, rank: int = 0) -> None:
         self.lines: dict[tuple, dict[str, list]] = {}
-        self.seconds: dict[tuple, list[float]] = {}
         self.file: int | None = None
         if out is None:
             return
@@ -59,29 +57,20 @@ class Results:
             os.truncate(path, len(whole))
         for line in map(parsed, whole.splitlines()):
             if line and "rows" in line:
-                key = line.get("id"), line.get("origin")
-                self.lines[key] = line["rows"]
-                seconds = line.get("seconds")
-                self.seconds[key] = [] if seconds is None else [seconds]
+                self.lines[line.get("id"), line.get("origin")] = line["rows"]
 
     @property
     def ids(self) -> set[str]:
         """Pictures that have a line, of whatever origin."""
         return {id for id, _ in self.lines}
 
-    def add(self, id: str, origin: str | None, matrices: dict[str, np.ndarray],
-            seconds: float | None = None) -> None:
-        """Keeps the (n, n + 1) matrices of one picture, and the seconds that it took if known.
-
-        Raises OutputError if there is no room.
-        """
+    def add(self, id: str, origin: str | None, matrices: dict[str, np.ndarray]) -> None:
+        """Keeps the (n, n + 1) matrices of one picture; raises OutputError if there is no room."""
         rows = {title: sparse(matrix) for title, matrix in matrices.items()}
         self.lines[id, origin] = rows
-        self.seconds[id, origin] = [] if seconds is None else [seconds]
         if self.file is None:
             return
-        entry = {"id": id, "origin": origin, "seconds": seconds, "rows": rows}
-        line = json.dumps(entry).encode() + b"\n"
+        line = json.dumps({"id": id, "origin": origin, "rows": rows}).encode() + b"\n"
         before = os.fstat(self.file).st_size
         try:
             if os.write(self.file, line) < len(line):

@@ -35,12 +35,13 @@ class Measured(NamedTuple):
     """What `measure` found.
 
     totals: {row: (n, n + 1)} confusion matrices over all pictures. counts: {row: (S, 3, n)} of each
-    picture, see bootstrap.counts; 0 of those left out. failed: how many were left out. seconds: a
-    picture took on average, when it was computed; NaN if none was.
+    picture, see bootstrap.counts; 0 of those left out. failed: how many were left out. computed,
+    seconds: how many were computed now, not reused, and how long all of these took.
     """
     totals: ByRow
     counts: ByRow
     failed: int
+    computed: int
     seconds: float
 
 
@@ -73,10 +74,11 @@ def measure(rows: Sequence[Row], dataset: Dataset, model: Model, candidates: Can
     n = len(dataset.classes) + 1
     totals = {row.title: np.zeros((n, n + 1), np.int64) for row in rows}
     each = {row.title: np.zeros((len(dataset.ids), 3, n), np.int64) for row in rows}
-    seconds = []
+    computed, seconds = 0, 0.0
     with tqdm(total=len(place), disable=not progress or shard.rank > 0, unit="picture") as bar:
         failures = Failures(lambda line: tqdm.write(line, file=bar.fp))
         for id, i in place.items():
+            begun = time.perf_counter()
             try:
                 origin = done.get(id) or work.do(id)
             except (OutputError, WeightsError):             # no other picture would fare better
@@ -85,7 +87,9 @@ def measure(rows: Sequence[Row], dataset: Dataset, model: Model, candidates: Can
                 failures.add(id, e)
             else:
                 failures.success()
-                seconds += results.seconds.get((id, origin), [])
+                if id not in done:
+                    computed += 1
+                    seconds += time.perf_counter() - begun
                 for title, entries in results.lines[id, origin].items():
                     matrix = dense(entries, n)
                     totals[title] += matrix
@@ -97,9 +101,9 @@ def measure(rows: Sequence[Row], dataset: Dataset, model: Model, candidates: Can
 
     totals = {title: shard.total(matrix) for title, matrix in totals.items()}
     each = {title: shard.total(counted) for title, counted in each.items()}
-    timed, all_seconds = shard.total(np.array([len(seconds), sum(seconds)]))
+    in_all = shard.total(np.array([computed, seconds]))
     shard.close()
-    return Measured(totals, each, failed, all_seconds / timed if timed else float("nan"))
+    return Measured(totals, each, failed, int(in_all[0]), float(in_all[1]))
 
 
 def score(rows: Sequence[Row], dataset: Dataset, model: Model, candidates: Candidates,
@@ -181,7 +185,6 @@ class Work:
 
     def do(self, id: str) -> str | None:
         """Segments a picture; returns the origin under which the results hold its matrices now."""
-        begun = time.perf_counter()
         origin = self.origin(id)                            # before the files are read
         matrices, labels = score(self.rows, self.dataset, self.model, self.candidates,
                                  self.captions, id, self.unsupervised)
@@ -189,7 +192,7 @@ class Work:
             for row in self.rows:
                 path = mask_path(self.save_masks, row, id)
                 save_mask(path, labels[row.title], origin, row.title)
-        self.results.add(id, origin, matrices, time.perf_counter() - begun)
+        self.results.add(id, origin, matrices)
         return origin
 
 

@@ -20,14 +20,19 @@ class Part:
 
 
 class Shard(Part):
-    """This process's place among those that torchrun started; the only one without torchrun."""
+    """This process's place among those that torchrun started; the only one without torchrun.
+
+    Where a Shard is open already, a further one uses its communication and leaves it open.
+    """
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
         super().__init__(*place())
         self.device: str | torch.device = "cpu"
+        self.opened = False
         if self.world == 1:
             return
         if not torch.distributed.is_initialized():
+            self.opened = True
             on_gpu = torch.device(device).type == "cuda"
             torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
         if torch.distributed.get_backend() == "nccl":
@@ -41,5 +46,5 @@ class Shard(Part):
         return sum.cpu().numpy()
 
     def close(self) -> None:
-        if self.world > 1:
+        if self.opened:
             torch.distributed.destroy_process_group()
