@@ -1,0 +1,226 @@
+"""One web page for a picture, in which every equation of FA-Seg can be touched.
+
+    python -m minifaseg.explore image.jpg cat dog grass       # writes image_explore.html
+    python -m minifaseg.explore --scene 7                     # a painted scene, with its truth
+
+The page opens from the disk, without a network, in any current browser.
+"""
+import os
+import shlex
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+import minifaseg
+
+from ..arguments import real_path, sort_out
+from ..errors import InputError, UsageError
+from ..memory import keep_freed_memory
+from ..messages import complain, print_above_bar, warnings_in_one_line
+from ..methods import parse_method
+from ..model import Model
+from ..pictures.opening import decode, pixel_limit
+from ..writing import write
+from .pack import OWN, grids_of, pack
+from .page import make_page
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Subject(NamedTuple):
+    """What the page is about. shell, python: how a command and a call name the picture."""
+    name: str
+    image: Image.Image
+    classes: tuple[str, ...]
+    truth: np.ndarray | None
+    shell: list[str]
+    python: str
+
+
+def parser() -> ArgumentParser:
+    p = ArgumentParser(prog="minifaseg.explore", description=__doc__,
+                       usage="python -m minifaseg.explore [options] IMAGE CLASS [CLASS ...]",
+                       formatter_class=RawDescriptionHelpFormatter)
+    option = p.add_argument
+    option("things", nargs="*", metavar="IMAGE or CLASS", help="a picture, then class names")
+    option("--scene", type=int, metavar="N", help="a scene of the cartoon world in place of a "
+           "picture; its own classes, if none are given")
+    option("-o", "--output", metavar="FILE",
+           help="the page (default: x_explore.html beside x.jpg)")
+    option("--force", action="store_true", help="overwrite a page that exists")
+    option("--debug", action="store_true", help="show the traceback of every error")
+    option("--weights", default="auto",
+           help=".safetensors file, diffusers folder, sd15, cartoon or auto")
+    option("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu")
+    option("--dtype", help="float32, float16 or bfloat16 (default: what suits the device)")
+    option("--caption", help="a sentence about the picture, put before the class names")
+    option("--method", metavar="faseg[:NUMBERS]", default="faseg",
+           help='where the page begins, such as "faseg:tau=1;flip=False"')
+    option("--timesteps", metavar="T,T", help="capture at several timesteps, to choose in the page "
+           "(default: the method's own)")
+    option("--levels", metavar="N,N", help="levels whose self-attention goes into the page, by "
+           "their cells along a side (default: all). At SD 1.5's size 8,16,32 make a small page")
+    option("--bits", type=int, choices=(7, 8, 16), help="of a number of self-attention in the "
+           "page (default: 7 at the finest level, 8 at the others)")
+    return p
+
+
+# What is asked for
+
+def numbers(text: str | None, option: str) -> list[int]:
+    """"8,16" -> [8, 16]. Raises UsageError."""
+    try:
+        found = [int(part) for part in (text or "").split(",") if part.strip()]
+    except ValueError:
+        found = []
+    if text is not None and not found:
+        raise UsageError(f"{option} {text}: give whole numbers with commas between")
+    return list(dict.fromkeys(found))
+
+
+def asked_method(args: Namespace) -> dict[str, Any]:
+    """The hyperparameters of --method. Raises UsageError for another method than FA-Seg."""
+    try:
+        name, hyperparameters = parse_method(args.method)
+        minifaseg.make_method(name, **hyperparameters)
+    except InputError as e:
+        raise UsageError(str(e)) from e
+    if name != "faseg":
+        raise UsageError(f"--method {name}: the page computes FA-Seg's equations only; give "
+                         'numbers of it, such as --method "faseg:tau=1"')
+    return hyperparameters
+
+
+def subject_of(args: Namespace, side: int) -> Subject:
+    """The picture or scene, and the classes looked for. Raises UsageError and InputError."""
+    if args.scene is not None:
+        return scene_of(args, side)
+    images, classes = sort_out(args.things)
+    if len(images) > 1:
+        raise UsageError(f"{len(images)} pictures; a page is about one")
+    path = images[0]
+    with pixel_limit(None):
+        image = decode(sys.stdin.buffer if path == "-" else path)
+    name = "standard input" if path == "-" else Path(path).name
+    return Subject(name, image, classes, None, [path], repr(path))
+
+
+def scene_of(args: Namespace, side: int) -> Subject:
+    """A painted scene with its truth."""
+    from ..cartoon.painter import paint
+    from ..cartoon.words import CLASSES
+    if args.scene < 0:
+        raise UsageError(f"--scene {args.scene}: scenes count from 0")
+    scene = paint(args.scene, side)
+    names = ",".join(args.things).split(",") if args.things else scene.classes
+    classes = minifaseg.clean_classes(names)
+    table = np.zeros(256, np.uint8)                         # a class that is not asked for: 0
+    for i, name in enumerate(classes, start=1):
+        if name in CLASSES:
+            table[CLASSES.index(name) + 1] = i
+    return Subject(f"scene {args.scene}", scene.image, classes, table[scene.labels],
+                   ["--scene", str(args.scene)], f"paint({args.scene}, {side}).image")
+
+
+def output_of(args: Namespace) -> Path:
+    """Where the page goes. Raises UsageError if something would be lost."""
+    if args.output:
+        out = Path(args.output)
+    elif args.scene is not None:
+        out = Path(f"scene-{args.scene}_explore.html")
+    else:
+        first = Path("stdin" if args.things[0] == "-" else args.things[0])
+        out = first.with_name(f"{first.stem}_explore.html")
+    if out.is_dir():
+        raise UsageError(f"-o {out}: a folder; give the page's name")
+    if args.things and real_path(out) == real_path(args.things[0]):
+        raise UsageError(f"-o {out}: that is the picture")
+    if os.path.lexists(out) and not args.force:
+        raise UsageError(f"{out} exists; --force overwrites")
+    return out
+
+
+def levels_of(args: Namespace, model: Model) -> list[int]:
+    """Sides of the levels whose self-attention is wanted. Raises UsageError."""
+    grids = grids_of(model)
+    levels = numbers(args.levels, "--levels") or grids
+    for side in levels:
+        if side not in grids:
+            raise UsageError(f"--levels {args.levels}: no level of {side} x {side} cells; there "
+                             f"is: {', '.join(map(str, grids))}")
+    return levels
+
+
+# Doing it
+
+def run(args: Namespace) -> None:
+    """Writes the page. Raises UsageError for a bad request, InputError for a bad picture."""
+    if not args.things and args.scene is None:
+        raise UsageError("no picture; give one and class names, or --scene N")
+    hyperparameters = asked_method(args)
+    out, timesteps = output_of(args), numbers(args.timesteps, "--timesteps")
+
+    model = minifaseg.load(args.weights, args.device, args.dtype)
+    keep_freed_memory()
+    print_above_bar(f"weights: {model.source}, on {model.device}")
+    levels, subject = levels_of(args, model), subject_of(args, model.side)
+    method = minifaseg.make_method("faseg", model, **hyperparameters)
+
+    captures = []
+    for t in tqdm(timesteps or [method.timestep], unit="capture", disable=None):
+        at_t = replace(method, timestep=t)
+        captured = at_t.capture(model, subject.image, subject.classes, args.caption)
+        minifaseg.finite_scores(at_t, model, captured)
+        captures.append((t, captured))
+    method = replace(method, timestep=captures[0][0])
+
+    facts, arrays = pack(captures, method, subject.image, levels, args.bits, subject.truth)
+    facts |= {"name": subject.name, "caption": args.caption, "weights": model.source,
+              "call": calls(args, subject) | {"numbers": fixed(hyperparameters)}}
+    text = make_page(facts, arrays, f"{subject.name} - minifaseg explorer")
+    write(out, lambda file: file.write(text.encode()))
+    print(f"{out}: {len(text) / 1e6:.1f} MB")
+
+
+def fixed(hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """Those of --method that the page cannot change."""
+    return {name: value for name, value in hyperparameters.items() if name not in OWN}
+
+
+def calls(args: Namespace, subject: Subject) -> dict[str, str]:
+    """The command and the Python call that the page's settings are added to."""
+    program = "minifaseg.explore" if args.scene is not None else "minifaseg"
+    command = ["python", "-m", program, *subject.shell, *subject.classes]
+    call = f"minifaseg.segment({subject.python}, {list(subject.classes)}, model"
+    if args.weights != "auto":
+        command += ["--weights", args.weights]
+    if args.caption:
+        command += ["--caption", args.caption]
+        call += f", caption={args.caption!r}"
+    return {"command": shlex.join(command), "python": f"{call})"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line. Returns the exit code."""
+    args = parser().parse_intermixed_args(argv)
+    try:
+        with warnings_in_one_line():
+            run(args)
+        return DONE
+    except KeyboardInterrupt:
+        print_above_bar("minifaseg: interrupted; no page was written")
+        return INTERRUPTED
+    except Exception as e:
+        complain(e, args.debug)
+        return USAGE if isinstance(e, UsageError) else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
