@@ -1,0 +1,740 @@
+// What the page shows, and what pointer and keys do. method.js computes, this file draws.
+//
+// `view` is what the reader looks at, `settings` are the method's numbers, `result` is what they
+// give. Whoever changes one of them says so by `touch`; `render` then draws what depends on it.
+// Names come from outside: they go into the page as text, never as markup.
+"use strict";
+
+// ---- what the page knows ------------------------------------------------------------------------
+const find = (id) => document.getElementById(id);
+const findAll = (selector) => [...document.querySelectorAll(selector)];
+const data = JSON.parse(find("data").textContent);
+const { width, height } = data;
+const K = data.classes.length;
+const levels = [...data.grids.keys()];
+const finest = data.grids[levels.length - 1], [gridRows, gridColumns] = finest;
+
+// The method's own numbers; a level whose self-attention is not in the page has weight 0.
+const own = structuredClone(data.own);
+own.levels = own.levels.map((weight, level) => data.refinable[level] ? weight : 0);
+
+const settings = structuredClone(own);
+const view = {
+  word: 0,                  // index of the class that the stage pictures show
+  cell: null,               // {row, column} on the finest grid, {x, y} in the picture
+  pins: [],                 // {number, cell, maps: [level][direction]}
+  enlarged: null,           // {key, title} of the map that lies over the picture
+  show: "mask",             // or "truth" or "errors"
+  opacity: 0.65,
+  hidden: new Set([0]),     // labels without colour; 0 is the background
+};
+let method = null, result = null, truth = null, ownMiou = null;
+window.explorer = { data, method, settings, result };
+
+// ---- small helpers ------------------------------------------------------------------------------
+const clone = (id) => find(id).content.firstElementChild.cloneNode(true);
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+const short = (number) => String(Number(number.toFixed(4)));
+const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
+const gridName = ([rows, columns]) => `${rows}×${columns}`;
+const subscript = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
+const best = (scores) => scores.indexOf(Math.max(...scores));
+
+function element(kind, className, ...content) {
+  const made = document.createElement(kind);
+  made.className = className;
+  made.append(...content);
+  return made;
+}
+
+// The name of a label; <bdi> keeps its own writing direction.
+function nameOf(label) {
+  const made = element("bdi", "word-name", label === 0 ? "background" : data.classes[label - 1]);
+  made.title = made.textContent;
+  return made;
+}
+
+// ---- colours, as in tutorial/plots.py -----------------------------------------------------------
+const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#5b5b66"];
+const BACKGROUND = "#2b2b30", IGNORED = "#e4e4e8", WRONG = "#ff2d55";
+const INFERNO = ["#000004", "#0b0724", "#210c4a", "#3d0965", "#57106e", "#71196e", "#8a226a",
+                 "#a32c61", "#bc3754", "#d24644", "#e45a31", "#f1731d", "#f98e09", "#fcac11",
+                 "#f9cb35", "#f2ea69", "#fcffa4"];
+
+const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+const mix = (from, to, share) => from.map((part, i) => Math.round(part + share * (to[i] - part)));
+const packed = ([red, green, blue], alpha = 255) => alpha << 24 | blue << 16 | green << 8 | red;
+const cssColour = (label) => `rgb(${colourOf(label).join(" ")})`;
+
+// After seven classes the colours come again, lighter, then darker.
+function colourOf(label) {
+  if (label === 0) return rgb(BACKGROUND);
+  if (label === 255) return rgb(IGNORED);
+  const colour = rgb(COLOURS[(label - 1) % 7]), round = Math.floor((label - 1) / 7) % 3;
+  if (round === 0) return colour;
+  return round === 1 ? mix(colour, [255, 255, 255], 0.5) : mix(colour, [0, 0, 0], 0.45);
+}
+
+const HEAT = Uint32Array.from({ length: 256 }, (_, i) => {
+  const place = i / 16, first = Math.floor(place);
+  return packed(mix(rgb(INFERNO[first]), rgb(INFERNO[first + 1]), place - first));
+});
+
+// ---- the stages and their maps ------------------------------------------------------------------
+// "raw/2" is a key: a stage, and its level where it has one. A stage has x, (n, K) on a grid; unit:
+// its values are 0 to 1; mirrored: it lies as the mirror image does. Null: it has no map here.
+function stageOf(key) {
+  const [kind, level] = key.split("/"), { raw, fused, refined, combined, scores } = result;
+  const x = { raw: raw[0][level], fused: fused[0], refined: refined[0][level],
+              combined: combined[0], mirror: combined[1], mean: scores }[kind];
+  const grid = kind === "raw" ? data.grids[level] : finest;
+  return x && { x, grid, unit: kind !== "raw" && kind !== "fused", mirrored: kind === "mirror" };
+}
+
+// The keys of an element with data-maps="raw", or "mirror mean".
+function keysOf(place) {
+  const kinds = place.dataset.maps.split(" ");
+  const perLevel = kinds[0] === "raw" || kinds[0] === "refined";
+  return perLevel ? levels.map((level) => `${kinds[0]}/${level}`) : kinds;
+}
+
+// Whether the mask depends on it.
+function isUsed(key) {
+  const [kind, level] = key.split("/");
+  if (kind === "raw") return settings.cross[level] !== 0;
+  if (kind === "refined") return settings.levels[level] !== 0 && settings.tau > 0;
+  return kind !== "mirror" || settings.flip;
+}
+
+// The cell of a level in which a cell of the finest grid lies.
+function cellOn([rows, columns], { row, column }) {
+  return Math.floor(row * rows / gridRows) * columns + Math.floor(column * columns / gridColumns);
+}
+
+// All words' values at a cell of the finest grid.
+function valuesAt(stage, { row, column }) {
+  const there = { row, column: stage.mirrored ? gridColumns - 1 - column : column };
+  const from = cellOn(stage.grid, there) * K;
+  return stage.x.subarray(from, from + K);
+}
+
+// A heat map {values, grid, low, high, power}: what a key names, for the chosen word.
+function heatOf(key) {
+  if (key.startsWith("pin/")) return pinHeat(key);
+  const stage = stageOf(key);
+  if (!stage) return null;
+  const [rows, columns] = stage.grid;
+  const values = Float32Array.from({ length: rows * columns }, (_, cell) => {
+    const column = cell % columns, turned = cell - column + columns - 1 - column;
+    return stage.x[(stage.mirrored ? turned : cell) * K + view.word];
+  });
+  const [low, high] = stage.unit ? [0, 1] : [Math.min(...values), Math.max(...values)];
+  return { values, grid: stage.grid, low, high, power: 1 };
+}
+
+// Where a value lies on its map's colour scale, 0 to 1.
+function onScale({ low, high, power }, value) {
+  return high > low ? clamp((value - low) / (high - low), 0, 1) ** power : 0;
+}
+
+// One pixel for each cell; they are enlarged where they are shown.
+function drawCells(canvas, heat) {
+  if (!heat) return setSize(canvas, 1, 1);
+  const colour = (value) => HEAT[Math.round(255 * onScale(heat, value))];
+  return putPixels(canvas, heat.grid[1], Uint32Array.from(heat.values, colour));
+}
+
+function putPixels(canvas, across, pixels) {
+  setSize(canvas, across, pixels.length / across);
+  const image = new ImageData(new Uint8ClampedArray(pixels.buffer), across);
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function setSize(canvas, across, down) {
+  canvas.width = across;
+  canvas.height = down;
+}
+
+// ---- rendering: what changed is drawn, once a frame ---------------------------------------------
+const changed = new Set();
+
+function touch(...things) {
+  if (changed.size === 0) requestAnimationFrame(render);
+  things.forEach((thing) => changed.add(thing));
+}
+
+function render() {
+  const any = (...things) => things.some((thing) => changed.has(thing));
+  if (any("result", "show")) drawMask();
+  if (any("result", "show")) drawShares();
+  if (any("result", "show", "word", "enlarged")) drawStrip();
+  if (any("result", "show", "word", "enlarged", "cell")) drawEnlarged();
+  if (any("result", "word", "cell")) drawHere();
+  if (any("pins", "enlarged")) drawPins();
+  if (any("pins", "cell")) drawMarks();
+  if (any("settings")) drawCalls();
+  changed.clear();
+}
+
+// One computation at a time; what is set meanwhile is computed after it.
+let computing = false, stale = false;
+
+async function compute() {
+  stale = true;
+  if (computing) return;
+  computing = true;
+  while (stale) {
+    stale = false;
+    result = await method.run(structuredClone(settings)) || result;
+    window.explorer.result = result;
+    touch("result");
+    view.pins.filter((pin) => pin.timestep !== settings.timestep).forEach(fetchMaps);
+  }
+  computing = false;
+}
+
+// ---- the picture and its mask -------------------------------------------------------------------
+const SHARP = Math.max(1, Math.ceil(1200 / width));         // lines are finer than pixels
+
+async function drawPicture() {
+  const image = new Image();
+  image.src = data.picture;
+  await image.decode();
+  setSize(find("picture"), width, height);
+  find("picture").getContext("2d").drawImage(image, 0, 0, width, height);
+}
+
+const isWrong = (pixel) => truth[pixel] !== 255 && truth[pixel] !== result.labels[pixel];
+const shownLabels = () => view.show === "truth" ? truth : result.labels;
+
+function drawMask() {
+  const shown = shownLabels().map((label) => view.hidden.has(label) ? 0 : label);
+  const colours = Uint32Array.from({ length: 256 }, (_, label) => packed(colourOf(label)));
+  if (view.hidden.has(0)) colours[0] = 0;
+  const wrong = packed(rgb(WRONG)), right = packed([20, 20, 24], 190);
+  const colour = view.show === "errors" ? (_, pixel) => isWrong(pixel) ? wrong : right
+                                        : (label) => colours[label];
+  putPixels(find("mask"), width, Uint32Array.from(shown, colour));
+  find("mask").style.opacity = view.opacity;
+  drawOutline(shown);
+}
+
+// A line, white on dark, along every side of a pixel whose neighbour has another label.
+function drawOutline(labels) {
+  const canvas = find("outline"), context = canvas.getContext("2d"), path = new Path2D();
+  setSize(canvas, width * SHARP, height * SHARP);
+  if (!find("contour").checked) return;
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      if (x > 0 && labels[i] !== labels[i - 1]) path.rect(x, y, 0, 1);
+      if (y > 0 && labels[i] !== labels[i - width]) path.rect(x, y, 1, 0);
+    }
+  }
+  context.scale(SHARP, SHARP);
+  for (const [colour, thickness] of [["rgb(0 0 0 / 0.6)", 3], ["white", 1.4]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = thickness * width / 600;
+    context.stroke(path);
+  }
+}
+
+// Cursor and pins, and the hint for what to do next.
+function drawMarks() {
+  const pins = view.pins.map(({ cell, number }) =>
+    markOf(cell, finest, element("b", "number", number)));
+  find("marks").replaceChildren(...view.cell ? [markOf(view.cell, finest)] : [], ...pins);
+  if (view.cell) find("hint").dataset.now = view.pins.length > 0 ? "pinned" : "after";
+}
+
+// A frame around a cell.
+function markOf({ row, column }, [rows, columns], ...content) {
+  const made = element("i", "mark", ...content);
+  made.style.inset = `${100 * row / rows}% auto auto ${100 * column / columns}%`;
+  Object.assign(made.style, { width: `${100 / columns}%`, height: `${100 / rows}%` });
+  return made;
+}
+
+// ---- the pipeline -------------------------------------------------------------------------------
+const SMALL = 320;                                          // pixels across a small picture
+const thumbs = [];                                          // {key, figure, canvas, open}
+
+function addThumb(stage, key) {
+  const [kind, level] = key.split("/"), title = stage.querySelector("h3").textContent;
+  const part = level ? gridName(data.grids[level]) : stage.hasAttribute("data-flip") ? kind : "";
+  const thumb = makeMap(key, part, `${title} ${part}`);
+  if (kind === "raw") addWeight(thumb.figure, "cross", "w", level);
+  if (kind === "refined") addWeight(thumb.figure, "levels", "w′", level);
+  stage.querySelector(".maps").append(thumb.figure);
+  thumbs.push(thumb);
+}
+
+// A small map that a click brings over the picture.
+function makeMap(key, caption, title) {
+  const figure = clone("map-template");
+  const [open, canvas, name] = figure.querySelectorAll("button, canvas, figcaption");
+  name.textContent = caption;
+  open.setAttribute("aria-label", `${title}: show over the picture`);
+  open.addEventListener("click", () => enlarge(key, title));
+  return { key, figure, canvas, open };
+}
+
+const isEnlarged = (key) => view.enlarged !== null && view.enlarged.key === key;
+
+// A map over the picture; once more, or the mask, takes it away.
+function enlarge(key, title) {
+  view.enlarged = key === "mask" || isEnlarged(key) ? null : { key, title };
+  touch("enlarged");
+  find("stage").scrollIntoView({ block: "nearest" });
+}
+
+function drawStrip() {
+  find("strip-word").replaceChildren(nameOf(view.word + 1));
+  for (const { key, figure, canvas, open } of thumbs) {
+    open.setAttribute("aria-pressed", String(isEnlarged(key)));
+    if (key === "picture") drawLayers(canvas, SMALL, find("picture"));
+    else if (key === "mask") drawLayers(canvas, SMALL, find("picture"), find("mask"));
+    else drawCells(canvas, heatOf(key));
+    figure.classList.toggle("unused", !isUsed(key));
+  }
+}
+
+// Canvases one over the other, each with its opacity; cells stay sharp.
+function drawLayers(canvas, across, ...layers) {
+  setSize(canvas, across, Math.max(1, Math.round(across * height / width)));
+  const context = canvas.getContext("2d");
+  for (const layer of layers) {
+    context.imageSmoothingEnabled = !layer.classList.contains("cells");
+    context.globalAlpha = Number(layer.style.opacity || 1);
+    context.drawImage(layer, 0, 0, canvas.width, canvas.height);
+  }
+  context.globalAlpha = 1;
+}
+
+function drawEnlarged() {
+  const { key, title } = view.enlarged || { key: "mask" };
+  const heat = key in { mask: 0, picture: 0 } ? null : heatOf(key);
+  find("enlarged").hidden = key === "mask";
+  find("mask").hidden = key !== "mask";
+  find("outline").hidden = key === "picture";
+  find("heat").hidden = find("scale").hidden = !heat;
+  find("enlarged-title").textContent = title;
+  if (!heat) return;
+  drawCells(find("heat"), heat);
+  find("heat").style.opacity = 0.5 + 0.5 * view.opacity;
+  find("low").textContent = short(heat.low);
+  find("high").textContent = short(heat.high);
+  if (!view.cell) return;
+  const value = heat.values[cellOn(heat.grid, view.cell)];
+  find("here").style.left = `${100 * onScale(heat, value)}%`;
+}
+
+// ---- the words, and what is at the cursor -------------------------------------------------------
+const wordRows = [];                                        // by label; 0 is the background
+const valueCells = [];                                      // {key, box} of the table
+
+function addWordRow(label) {
+  const row = clone("word-template"), name = nameOf(label).textContent;
+  const [box, pick, bar, score, share] = row.querySelectorAll("input, .pick, .bar i, output");
+  row.style.setProperty("--colour", cssColour(label));
+  row.classList.toggle("background", label === 0);
+  box.checked = !view.hidden.has(label);
+  box.setAttribute("aria-label", `colour of ${name}`);
+  box.addEventListener("change", () => {
+    view.hidden[box.checked ? "delete" : "add"](label);
+    touch("show");
+  });
+  pick.firstElementChild.textContent = pick.title = name;
+  pick.disabled = label === 0;
+  pick.addEventListener("click", () => {
+    view.word = label - 1;
+    touch("word");
+  });
+  find("words").append(row);
+  wordRows[label] = { row, pick, bar, score, share };
+}
+
+function drawShares() {
+  const labels = shownLabels(), counts = new Uint32Array(256);
+  for (const label of labels) counts[label]++;
+  wordRows.forEach(({ share }, label) => {
+    share.textContent = percent(counts[label] / labels.length);
+  });
+  if (!truth) return;
+  const { miou, wrong } = statistics(result.labels, truth, K);
+  ownMiou = ownMiou ?? miou;                                // the first result is the method's own
+  find("miou").textContent = miou.toFixed(3);
+  find("miou-own").textContent = ownMiou.toFixed(3);
+  find("wrong").textContent = `${percent(wrong / labels.length)} of the pixels are wrong.`;
+  find("score").classList.toggle("beaten", miou > ownMiou);
+}
+
+function addValueCells(row) {
+  const keys = keysOf(row);
+  for (const key of keys) {
+    const box = element("td", "", "–");
+    box.colSpan = keys.length === 1 ? levels.length : 1;
+    row.append(box);
+    valueCells.push({ key, box });
+  }
+}
+
+function drawHere() {
+  find("table-word").replaceChildren(nameOf(view.word + 1));
+  find("words").style.setProperty("--threshold", clamp(settings.threshold, 0, 1));
+  wordRows.forEach(({ row, pick }, label) => {
+    row.classList.toggle("chosen", label === view.word + 1);
+    pick.setAttribute("aria-pressed", String(label === view.word + 1));
+  });
+  if (!view.cell) return;
+  const scores = method.pixel(result.scores, view.cell.x, view.cell.y), winner = best(scores);
+  scores.forEach((value, k) => {
+    const { row, bar, score } = wordRows[k + 1];
+    bar.style.width = `${100 * clamp(value, 0, 1)}%`;
+    score.textContent = value.toFixed(2);
+    row.classList.toggle("best", k === winner);
+  });
+  for (const { key, box } of valueCells) drawValue(box, key);
+  find("verdict").replaceChildren(...whoWins(scores), ...whoTurnedIt(scores), ...truthHere());
+}
+
+// The chosen word's value, and a dot in the colour of the word that leads.
+function drawValue(box, key) {
+  const stage = stageOf(key);
+  box.classList.toggle("unused", !isUsed(key));
+  box.textContent = "–";
+  if (!stage) return;
+  const values = valuesAt(stage, view.cell), leader = best(values) + 1, dot = element("i", "dot");
+  dot.style.background = cssColour(leader);
+  dot.title = nameOf(leader).textContent;
+  box.replaceChildren(values[view.word].toFixed(stage.unit ? 2 : 3), dot);
+}
+
+// Why this pixel has its label: three short sentences, as lists of text and elements.
+function whoWins(scores) {
+  const winner = best(scores), top = scores[winner], name = nameOf(winner + 1);
+  if (top < settings.threshold) {
+    return ["Background: the best word, ", name, `, has only ${top.toFixed(2)}. `];
+  }
+  if (K === 1) return [name, ` wins with ${top.toFixed(2)}. `];
+  const others = scores.map((score, k) => k === winner ? -Infinity : score);
+  const lead = (top - Math.max(...others)).toFixed(2);
+  return [name, ` wins, ${lead} ahead of `, nameOf(best(others) + 1), ". "];
+}
+
+function whoTurnedIt(scores) {
+  const winner = best(scores);
+  if (scores[winner] < settings.threshold) return [];
+  const leaderOf = (key) => best(valuesAt(stageOf(key), view.cell));
+  const crossed = leaderOf("fused"), refined = leaderOf("combined"), whole = leaderOf("mean");
+  if (whole !== winner) return ["In its cell ", nameOf(whole + 1), " leads; the next cells turn it. "];
+  if (settings.flip && refined !== winner) {
+    return ["In the picture alone ", nameOf(refined + 1), " leads; the mirror view turns it. "];
+  }
+  if (crossed === winner) return ["It already leads in cross-attention. "];
+  return ["Cross-attention alone says ", nameOf(crossed + 1), "; refinement turns it. "];
+}
+
+function truthHere() {
+  if (!truth) return [];
+  const pixel = view.cell.y * width + view.cell.x, wrong = isWrong(pixel);
+  if (truth[pixel] === 255) return ["The truth does not count here."];
+  return [element("span", wrong ? "is-wrong" : "is-right",
+                  wrong ? "Wrong. Truth: " : "Right. Truth: ", nameOf(truth[pixel]), ".")];
+}
+
+// For a screen reader, after a key has moved the cursor.
+function announce() {
+  const { row, column, x, y } = view.cell, scores = method.pixel(result.scores, x, y);
+  const order = [...scores.keys()].sort((a, b) => scores[b] - scores[a]).slice(0, 5);
+  const list = order.map((k) => `${data.classes[k]} ${scores[k].toFixed(2)}`).join(", ");
+  find("said").textContent = `cell ${row}, ${column}: ${list}`;
+}
+
+// ---- pins ---------------------------------------------------------------------------------------
+const DIRECTIONS = [["row", "looks at"], ["column", "is looked at by"]];
+
+function addPin(cell, further) {
+  const kept = further ? view.pins : [];
+  const number = 1 + Math.max(0, ...kept.map((pin) => pin.number));
+  const pin = { number, cell, maps: null, timestep: null };
+  setPins([...kept, pin]);
+  fetchMaps(pin);
+}
+
+function setPins(pins) {
+  view.pins = pins;
+  if (view.enlarged && view.enlarged.key.startsWith("pin/")) view.enlarged = null;
+  touch("pins", "enlarged");
+}
+
+async function fetchMaps(pin) {
+  pin.timestep = settings.timestep;
+  const ask = (level, direction) => data.refinable[level]
+    ? method.attention(settings, 0, level, cellOn(data.grids[level], pin.cell), direction) : null;
+  pin.maps = await Promise.all(levels.map((level) =>
+    Promise.all(DIRECTIONS.map(([direction]) => ask(level, direction)))));
+  touch("pins", "enlarged");
+}
+
+// "pin/number/level/direction" -> its heat map. The root makes small attention visible.
+function pinHeat(key) {
+  const [number, level, direction] = key.split("/").slice(1).map(Number);
+  const { maps } = view.pins.find((pin) => pin.number === number);
+  const values = maps && maps[level][direction];
+  return values && { values, grid: data.grids[level], low: 0, high: Math.max(...values), power: 0.5 };
+}
+
+function drawPins() {
+  find("pins").hidden = view.pins.length === 0;
+  find("pins").replaceChildren(...view.pins.map(pinCard));
+}
+
+function pinCard(pin) {
+  const card = clone("pin-template");
+  const [number, place, remove] = card.querySelectorAll("b, span, button");
+  number.textContent = pin.number;
+  place.textContent = `cell ${pin.cell.row}, ${pin.cell.column}`;
+  remove.addEventListener("click", () => {
+    setPins(view.pins.filter((other) => other !== pin));
+    find("stage").focus();
+  });
+  card.append(...DIRECTIONS.map(([, title], direction) => {
+    const maps = levels.map((level) => pinFigure(pin, level, direction));
+    return element("div", "direction", element("p", "", title), ...maps);
+  }));
+  return card;
+}
+
+function pinFigure(pin, level, direction) {
+  const key = `pin/${pin.number}/${level}/${direction}`, heat = pinHeat(key);
+  const name = gridName(data.grids[level]), what = DIRECTIONS[direction][1];
+  const title = `Pin ${pin.number} ${what}, ${name} (root scale)`;
+  const { figure, canvas, open } = makeMap(key, name, title);
+  open.disabled = !heat;
+  open.setAttribute("aria-pressed", String(isEnlarged(key)));
+  if (!heat) return figure;
+  const cells = element("canvas", "cells"), cell = cellOn(heat.grid, pin.cell);
+  drawCells(cells, heat);
+  cells.style.opacity = 0.8;
+  drawLayers(canvas, SMALL, find("picture"), cells);
+  const columns = heat.grid[1], row = Math.floor(cell / columns);
+  open.append(markOf({ row, column: cell % columns }, heat.grid));
+  return figure;
+}
+
+// ---- sliders and switches -----------------------------------------------------------------------
+const controls = [];                                        // {show, reset} of each
+
+// Ties the control in `place` to holder()[key]: a setting, or the opacity.
+function bind(place, holder, key) {
+  const [input, output] = place.querySelectorAll("input, select, output");
+  const begin = holder()[key], field = input.type === "checkbox" ? "checked" : "value";
+  input.min = Math.min(input.min, begin);                   // which may lie outside
+  input.max = Math.max(input.max, begin);
+  const share = (value) => (value - input.min) / (input.max - input.min);
+  const show = () => {
+    input[field] = holder()[key];
+    place.style.setProperty("--at", share(holder()[key]));
+    if (output) output.textContent = short(holder()[key]);
+  };
+  place.style.setProperty("--own", share(begin));
+  input.addEventListener("input", () => {
+    holder()[key] = field === "checked" ? input.checked : Number(input.value);
+    controlMoved(holder());
+  });
+  controls.push({ show, reset: () => { holder()[key] = begin; } });
+}
+
+function controlMoved(holder) {
+  for (const { show } of controls) show();
+  if (holder === view) return touch("show");
+  touch("settings");
+  return compute();
+}
+
+function addWeight(figure, field, letter, level) {
+  const slider = clone("weight-template"), [label, input] = slider.querySelectorAll("label, input");
+  const refining = field === "levels", grid = data.grids[level];
+  const where = refining ? "refinement" : "cross fusion";
+  label.prepend(letter + subscript(grid[0]));
+  input.setAttribute("aria-label", `weight of level ${gridName(grid)} in ${where}`);
+  input.disabled = refining && !data.refinable[level];
+  if (input.disabled) input.title = "This level's self-attention is not in the page.";
+  figure.append(slider);
+  bind(slider, () => settings[field], level);
+}
+
+function buildControls() {
+  find("timestep").append(...data.captures.map(({ timestep }) => new Option(timestep)));
+  find("timestep").parentElement.hidden = data.captures.length === 1;
+  for (const place of findAll("[data-setting]")) {
+    bind(place, () => settings, place.dataset.setting);
+  }
+  bind(find("opacity"), () => view, "opacity");
+  for (const { show } of controls) show();
+}
+
+function resetAll() {
+  for (const { reset } of controls) reset();
+  controlMoved(settings);
+  touch("show");
+}
+
+// ---- the same setting as a command, and files to keep -------------------------------------------
+function drawCalls() {
+  const differs = (field) => JSON.stringify(settings[field]) !== JSON.stringify(own[field]);
+  const numbers = Object.keys(own).filter(differs)
+    .map((field) => `${field}=${python(settings[field])}`);
+  const spec = numbers.length ? ` --method "faseg:${numbers.join(";")}"` : "";
+  find("command").textContent = data.call.command + spec;
+  find("python").textContent = `${[data.call.python.slice(0, -1), ...numbers].join(", ")})`;
+  for (const place of findAll("[data-copy]")) place.textContent = "copy";
+  const none = (weights) => !weights.some(Boolean);
+  find("warning").hidden = !none(settings.cross) && !(none(settings.levels) && settings.tau > 0);
+}
+
+// JSON as Python writes it.
+function python(value) {
+  const end = value.length === 1 ? ",)" : ")";
+  return JSON.stringify(value).replace("true", "True").replace("false", "False")
+    .replace("[", "(").replace("]", end);
+}
+
+// Where the clipboard is closed to the page, the text is at least selected.
+async function copy({ target }) {
+  const source = find(target.dataset.copy);
+  getSelection().selectAllChildren(source);
+  const writing = navigator.clipboard ? navigator.clipboard.writeText(source.textContent)
+                                      : Promise.reject();
+  target.textContent = await writing.then(() => "copied", () => "selected");
+}
+
+function download(canvas, ending) {
+  const stem = data.name.replace(/\.\w+$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "_").slice(0, 80);
+  canvas.toBlob((blob) => {
+    const link = element("a", "");
+    link.href = URL.createObjectURL(blob);
+    link.download = `${stem}_${ending}.png`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  });
+}
+
+function saveMask() {
+  const canvas = element("canvas", "");
+  putPixels(canvas, width, Uint32Array.from(result.labels, (label) => packed(colourOf(label))));
+  download(canvas, "mask");
+}
+
+function saveView() {
+  const canvas = element("canvas", "");
+  drawLayers(canvas, width * SHARP, ...findAll("#stage canvas:not([hidden])"));
+  download(canvas, "view");
+}
+
+// ---- pointer and keys ---------------------------------------------------------------------------
+const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0],
+                Home: [0, -Infinity], End: [0, Infinity] };
+
+function moveTo(x, y) {
+  view.cell = { x, y, row: Math.floor(y * gridRows / height),
+                column: Math.floor(x * gridColumns / width) };
+  touch("cell");
+}
+
+function moveToPointer({ offsetX, offsetY }) {
+  const { clientWidth, clientHeight } = find("stage");
+  moveTo(clamp(Math.floor(offsetX * width / clientWidth), 0, width - 1),
+         clamp(Math.floor(offsetY * height / clientHeight), 0, height - 1));
+}
+
+// The first arrow key shows the cursor in the middle; the next ones move it.
+function stageKey(event) {
+  if (event.key === "Enter" && view.cell) addPin(view.cell, event.shiftKey);
+  if (!(event.key in STEPS)) return;
+  event.preventDefault();
+  const from = view.cell || { row: gridRows >> 1, column: gridColumns >> 1 };
+  const [down, right] = view.cell ? STEPS[event.key] : [0, 0];
+  const row = clamp(from.row + down, 0, gridRows - 1);
+  const column = clamp(from.column + right, 0, gridColumns - 1);
+  moveTo(Math.floor((column + 0.5) * width / gridColumns),
+         Math.floor((row + 0.5) * height / gridRows));
+  announce();
+}
+
+function escape() {
+  if (view.enlarged) enlarge(view.enlarged.key);
+  else setPins([]);
+}
+
+// Every time another wrong pixel, far from the last one.
+let visits = 0;
+
+function toWrongPixel() {
+  const wrong = [...result.labels.keys()].filter(isWrong);
+  if (wrong.length === 0) return;
+  const pixel = wrong[Math.floor(wrong.length * (0.5 + 0.618 * visits++)) % wrong.length];
+  moveTo(pixel % width, Math.floor(pixel / width));
+  announce();
+}
+
+function listen() {
+  const on = (place, event, act) => place.addEventListener(event, act);
+  const clicks = { close: escape, reset: resetAll, "next-error": toWrongPixel,
+                   "save-mask": saveMask, "save-view": saveView };
+  for (const [id, act] of Object.entries(clicks)) on(find(id), "click", act);
+  for (const place of findAll("[data-copy]")) on(place, "click", copy);
+  for (const radio of findAll("[name=show]")) on(radio, "change", () => {
+    view.show = radio.value;
+    view.enlarged = null;
+    touch("show");
+  });
+  on(find("contour"), "change", () => touch("show"));
+  on(find("stage"), "pointermove", moveToPointer);
+  on(find("stage"), "click", (event) => {
+    moveToPointer(event);
+    addPin(view.cell, event.shiftKey);
+  });
+  on(find("stage"), "keydown", stageKey);
+  on(document, "keydown", ({ key }) => { if (key === "Escape") escape(); });
+}
+
+// ---- beginning ----------------------------------------------------------------------------------
+function showFacts() {
+  const facts = { ...data, full: data.full.join(" × "), size: `${width} × ${height}`,
+                  bits: [...new Set(data.bits)].join(" or ") };
+  for (const place of findAll("[data-fact]")) place.textContent = facts[place.dataset.fact] ?? "";
+  if (data.views === 1) findAll("[data-flip]").forEach((place) => place.remove());
+  if (!data.truth) findAll("[data-truth]").forEach((place) => { place.hidden = true; });
+  document.documentElement.style.setProperty("--aspect", width / height);
+  putPixels(find("ramp"), 256, HEAT);
+}
+
+function build() {
+  for (const word of data.classes.keys()) addWordRow(word + 1);
+  addWordRow(0);
+  find("levels").append(...data.grids.map((grid) => element("th", "", gridName(grid))));
+  findAll("tr[data-maps]").forEach(addValueCells);
+  for (const stage of findAll(".stage")) keysOf(stage).forEach((key) => addThumb(stage, key));
+  buildControls();
+}
+
+async function start() {
+  showFacts();
+  await drawPicture();
+  const buffer = await openMaps(find("maps").textContent);
+  if (data.truth) truth = arrayOf(data.arrays, buffer, "truth");
+  method = startMethod(data, buffer);
+  window.explorer.method = method;
+  build();
+  await compute();
+  touch("settings", "pins");
+  listen();
+  find("main").setAttribute("aria-busy", "false");
+}
+
+start().catch((error) => {
+  find("trouble").textContent = `The page could not start: ${error.message}. It needs a browser of `
+    + "2024 or later.";
+  find("trouble").hidden = false;
+});
