@@ -2,7 +2,8 @@
 
     python tutorial/row.py
 
-figures/meadow.png is a painted scene. figures/row.png shows it, the cross-attention to one word,
+figures/meadow.png is a painted scene, figures/meadow_truth.png its exact labels: 1 cat, 2 dog,
+3 grass, 0 all else. figures/row.png shows the scene, the cross-attention to one word,
 the same map refined by HARD, and the mask.
 """
 from pathlib import Path
@@ -15,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 import minifaseg
 from minifaseg import hard, labelling, ttf
 from minifaseg.cartoon.painter import paint
-from minifaseg.images import overlay
+from minifaseg.cartoon.words import CLASSES as PAINTED
+from minifaseg.images import mask_image, overlay
 
 SEED = 159
 CLASSES = ("cat", "dog", "grass")
@@ -47,8 +49,13 @@ def score_maps(image: Image.Image, result: minifaseg.Result, weights) -> list[np
 
 
 def main(folder: Path = Path(__file__).parent / "figures") -> None:
-    image = paint(SEED, 512, things=("cat", "dog"), ground="grass").image
+    scene = paint(SEED, 512, things=("cat", "dog"), ground="grass")
+    image = scene.image
     image.save(folder / "meadow.png")
+    truth = np.zeros_like(scene.labels)
+    for i, name in enumerate(CLASSES, start=1):
+        truth[scene.labels == PAINTED.index(name) + 1] = i
+    mask_image(truth).save(folder / "meadow_truth.png")
     model = minifaseg.load("cartoon")
     result = minifaseg.segment(image, CLASSES, model)
     method = minifaseg.make_method("faseg", model)

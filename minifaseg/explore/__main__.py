@@ -21,7 +21,7 @@ from tqdm import tqdm
 import minifaseg
 
 from ..arguments import real_path, sort_out
-from ..errors import InputError, UsageError
+from ..errors import InputError, UsageError, one_line
 from ..memory import keep_freed_memory
 from ..messages import complain, print_above_bar, warnings_in_one_line
 from ..methods import parse_method
@@ -52,6 +52,8 @@ def parser() -> ArgumentParser:
     option("things", nargs="*", metavar="IMAGE or CLASS", help="a picture, then class names")
     option("--scene", type=int, metavar="N", help="a scene of the cartoon world in place of a "
            "picture; its own classes, if none are given")
+    option("--truth", metavar="FILE", help="the right labels of the picture, where they are known: "
+           "a PNG of its size, 0 background, i the i-th class, 255 does not count")
     option("-o", "--output", metavar="FILE",
            help="the page (default: x_explore.html beside x.jpg)")
     option("--force", action="store_true", help="overwrite a page that exists")
@@ -109,7 +111,27 @@ def subject_of(args: Namespace, side: int) -> Subject:
     with pixel_limit(None):
         image = decode(sys.stdin.buffer if path == "-" else path)
     name = "standard input" if path == "-" else Path(path).name
-    return Subject(name, image, classes, None, [path], repr(path))
+    truth = read_truth(args.truth, image.size, len(classes)) if args.truth else None
+    return Subject(name, image, classes, truth, [path], repr(path))
+
+
+def read_truth(path: str, size: tuple[int, int], classes: int) -> np.ndarray:
+    """The labels (H, W) uint8 of a file. Raises InputError."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except Exception as e:                                  # Pillow raises all sorts
+        raise InputError(f"{path}: no truth can be read there ({one_line(e)}); give a PNG of "
+                         "labels") from None
+    if image.mode not in ("P", "L") or image.size != size:
+        raise InputError(f"{path}: {image.width} x {image.height} of mode {image.mode}; the truth "
+                         f"is a palette or grey PNG of {size[0]} x {size[1]}")
+    truth = np.asarray(image)
+    wrong = truth[(truth > classes) & (truth < 255)]
+    if wrong.size:
+        raise InputError(f"{path}: label {wrong.max()}, but there are {classes} classes (0 is "
+                         "background, 255 does not count)")
+    return truth
 
 
 def scene_of(args: Namespace, side: int) -> Subject:

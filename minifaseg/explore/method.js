@@ -42,34 +42,33 @@ function minmax(y, K) {
   return out;
 }
 
+// For each fine cell the coarse cell that it lies in.
+function coarseCells([height, width], [h, w]) {
+  return Int32Array.from({ length: height * width }, (_, cell) => {
+    const row = Math.floor(cell / width), column = cell % width;
+    return Math.floor(row * h / height) * w + Math.floor(column * w / width);
+  });
+}
+
 // Cross fusion: x = sum_r w_r up(C_r), nearest neighbour, on the finest grid.
 function fuseCross(C, grids, weights, K) {
-  const [height, width] = grids[grids.length - 1];
-  const x = new Float32Array(height * width * K);
-  grids.forEach(([h, w], level) => {
-    const weight = weights[level];
-    if (weight === 0) return;
-    for (let row = 0; row < height; row++) {
-      for (let column = 0; column < width; column++) {
-        const from = (Math.floor(row * h / height) * w + Math.floor(column * w / width)) * K;
-        const to = (row * width + column) * K;
-        for (let k = 0; k < K; k++) x[to + k] += weight * C[level][from + k];
-      }
-    }
+  const full = grids[grids.length - 1];
+  const x = new Float32Array(full[0] * full[1] * K);
+  grids.forEach((grid, level) => {
+    if (weights[level] === 0) return;
+    coarseCells(full, grid).forEach((coarse, cell) => {
+      for (let k = 0; k < K; k++) x[cell * K + k] += weights[level] * C[level][coarse * K + k];
+    });
   });
   return x;
 }
 
 // R_r x: the sums over the f x f fine cells of each coarse cell.
-function sumCells(x, [height, width], [h, w], K) {
-  const out = new Float32Array(h * w * K);
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const to = (Math.floor(row * h / height) * w + Math.floor(column * w / width)) * K;
-      const from = (row * width + column) * K;
-      for (let k = 0; k < K; k++) out[to + k] += x[from + k];
-    }
-  }
+function sumCells(x, full, grid, K) {
+  const out = new Float32Array(grid[0] * grid[1] * K);
+  coarseCells(full, grid).forEach((coarse, cell) => {
+    for (let k = 0; k < K; k++) out[coarse * K + k] += x[cell * K + k];
+  });
   return out;
 }
 
@@ -128,18 +127,14 @@ function combine(x, refined, weights, tau, K) {
 
 // ---- ttf.py --------------------------------------------------------------------------------------
 // The mean of both views, the mirror view turned back.
-function merge(views, [height, width], K) {
+function merge(views, [, width], K) {
   if (views.length === 1) return views[0];
   const [S, mirrored] = views;
-  const out = new Float32Array(S.length);
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const here = (row * width + column) * K;
-      const there = (row * width + width - 1 - column) * K;
-      for (let k = 0; k < K; k++) out[here + k] = (S[here + k] + mirrored[there + k]) / 2;
-    }
-  }
-  return out;
+  return S.map((score, i) => {
+    const cell = Math.floor(i / K), column = cell % width;
+    const turned = cell - column + width - 1 - column;
+    return (score + mirrored[turned * K + i % K]) / 2;
+  });
 }
 
 // ---- labelling.py --------------------------------------------------------------------------------

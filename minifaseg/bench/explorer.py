@@ -1,0 +1,100 @@
+"""The explorer in a real browser: how large, how fast, how equal to Python.
+
+    python -m minifaseg.bench.explorer                       # the cartoon model
+    python -m minifaseg.bench.explorer --weights sd15 --bits 16
+
+Makes the page of a painted scene, opens it in Chromium and prints a table: bytes, seconds until the
+first mask, milliseconds that a slider's answer takes, and how far scores and labels are from those
+of `method.scores`. Needs Playwright and a browser that is installed (apt-get install chromium).
+"""
+import argparse
+import shutil
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minifaseg
+
+from ..cartoon.painter import paint
+from ..evaluate.markdown import table_lines
+from ..explore.__main__ import main as explore
+from ..labelling import label
+from ..machine import machine
+
+SCENE = 159, 512                                         # seed, pixels
+CLASSES = ("cat", "dog", "grass")
+RUN = """async (changes) => {
+  const {data, method} = window.explorer;
+  const begun = performance.now(), result = await method.run({...data.own, ...changes});
+  return {milliseconds: performance.now() - begun, scores: [...result.scores],
+          labels: [...result.labels]};
+}"""
+
+
+def settings_of(levels: int) -> dict[str, dict[str, Any]]:
+    """What is moved, by name."""
+    only = [tuple(float(i == level) for i in range(levels)) for level in range(levels)]
+    return {"the method's own numbers": {}, "tau = 0": {"tau": 0}, "tau = 1": {"tau": 1},
+            "tau = 2": {"tau": 2}, "tau = 4": {"tau": 4}, "finest level only": {"levels": only[-1]},
+            "second finest only": {"levels": only[-2]}, "no flip": {"flip": False}}
+
+
+def measure(model: Any, image: Any, page: Any) -> list[list[str]]:
+    """Rows of the table for an open page."""
+    method, captures, rows = minifaseg.make_method("faseg", model), {}, []
+    for name, changes in settings_of(len(page.evaluate("window.explorer.data.grids"))).items():
+        theirs = replace(method, **changes)
+        if theirs.flip not in captures:
+            captures[theirs.flip] = theirs.capture(model, image, CLASSES)
+        expected = theirs.scores(captures[theirs.flip]).cpu()
+        ours = page.evaluate(RUN, {k: list(v) if isinstance(v, tuple) else v
+                                   for k, v in changes.items()})
+        K, h, w = expected.shape
+        scores = np.array(ours["scores"]).reshape(h, w, K).transpose(2, 0, 1)
+        labels = label(expected, image.size, theirs.threshold).ravel()
+        rows.append([name, f"{np.abs(scores - expected.numpy()).max():.4f}",
+                     f"{100 * (labels == np.array(ours['labels'])).mean():.2f} %",
+                     f"{ours['milliseconds']:.0f}"])
+    return rows
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--weights", default="cartoon")
+    p.add_argument("--bits")
+    a = p.parse_args()
+
+    from playwright.sync_api import sync_playwright
+    with tempfile.TemporaryDirectory() as folder:
+        image = paint(*SCENE, things=CLASSES[:2], ground=CLASSES[2]).image
+        picture, file = Path(folder, "scene.png"), Path(folder, "scene.html")
+        image.save(picture)
+        options = ["--weights", a.weights, "-o", str(file), *(["--bits", a.bits] if a.bits else [])]
+        if explore([str(picture), *CLASSES, *options]):
+            raise SystemExit(1)
+        with sync_playwright() as playwright:
+            path = shutil.which("chromium") or shutil.which("google-chrome")
+            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+            page, begun = browser.new_page(), time.perf_counter()
+            page.goto(file.as_uri())
+            while not page.evaluate("Boolean(window.explorer && window.explorer.result)"):
+                time.sleep(0.01)
+            opened = time.perf_counter() - begun
+            model = minifaseg.load(a.weights)
+            rows = measure(model, image, page)
+            version = browser.version
+            browser.close()
+        size = file.stat().st_size / 1e6
+    print(f"{machine(str(model.device))}; Chromium {version}; {model.source}\n\n"
+          f"{size:.1f} MB, first mask after {opened:.2f} s\n")
+    titles = ["setting", "scores differ by at most", "labels alike", "milliseconds"]
+    print("\n".join(table_lines(titles, rows)))
+
+
+if __name__ == "__main__":
+    main()
