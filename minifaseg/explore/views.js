@@ -17,6 +17,7 @@ const finest = data.grids[levels.length - 1], [gridRows, gridColumns] = finest;
 // The method's own numbers; a level whose self-attention is not in the page has weight 0.
 const own = structuredClone(data.own);
 own.levels = own.levels.map((weight, level) => data.refinable[level] ? weight : 0);
+if (!own.levels.some(Boolean)) own.levels[data.refinable.lastIndexOf(true)] = 1;
 
 const settings = structuredClone(own);
 const view = {
@@ -71,10 +72,10 @@ function colourOf(label) {
   if (label === 0) return rgb(BACKGROUND);
   if (label === 255) return rgb(IGNORED);
   const colour = rgb(COLOURS[(label - 1) % 7]), round = Math.floor((label - 1) / 7) % 3;
-  if (round === 0) return colour;
-  return round === 1 ? mix(colour, [255, 255, 255], 0.5) : mix(colour, [0, 0, 0], 0.45);
+  return [colour, mix(colour, [255, 255, 255], 0.5), mix(colour, [0, 0, 0], 0.45)][round];
 }
 
+const PALETTE = Uint32Array.from({ length: 256 }, (_, label) => packed(colourOf(label)));
 const HEAT = Uint32Array.from({ length: 256 }, (_, i) => {
   const place = i / 16, first = Math.floor(place);
   return packed(mix(rgb(INFERNO[first]), rgb(INFERNO[first + 1]), place - first));
@@ -164,16 +165,17 @@ function touch(...things) {
 }
 
 function render() {
+  if (result === null) return requestAnimationFrame(render);
   const any = (...things) => things.some((thing) => changed.has(thing));
   if (any("result", "show")) drawMask();
   if (any("result", "show")) drawShares();
-  if (any("result", "show", "word", "enlarged")) drawStrip();
-  if (any("result", "show", "word", "enlarged", "cell")) drawEnlarged();
+  if (any("result", "show", "word")) drawStrip();
   if (any("result", "word", "cell")) drawHere();
-  if (any("pins", "enlarged")) drawPins();
+  if (any("pins")) drawPins();
   if (any("pins", "cell")) drawMarks();
+  if (any("result", "show", "word", "cell", "pins", "enlarged")) drawEnlarged();
   if (any("settings")) drawCalls();
-  changed.clear();
+  return changed.clear();
 }
 
 // One computation at a time; what is set meanwhile is computed after it.
@@ -194,7 +196,7 @@ async function compute() {
 }
 
 // ---- the picture and its mask -------------------------------------------------------------------
-const SHARP = Math.max(1, Math.ceil(1200 / width));         // lines are finer than pixels
+const SHARP = Math.max(1, Math.ceil(900 / width));         // lines are finer than pixels
 
 async function drawPicture() {
   const image = new Image();
@@ -208,15 +210,20 @@ const isWrong = (pixel) => truth[pixel] !== 255 && truth[pixel] !== result.label
 const shownLabels = () => view.show === "truth" ? truth : result.labels;
 
 function drawMask() {
-  const shown = shownLabels().map((label) => view.hidden.has(label) ? 0 : label);
-  const colours = Uint32Array.from({ length: 256 }, (_, label) => packed(colourOf(label)));
-  if (view.hidden.has(0)) colours[0] = 0;
+  const labels = shownLabels(), shown = new Uint8Array(256), colours = new Uint32Array(256);
+  for (let label = 0; label < 256; label++) {
+    shown[label] = view.hidden.has(label) ? 0 : label;
+    colours[label] = view.hidden.has(label) ? 0 : PALETTE[label];
+  }
+  const pixels = new Uint32Array(labels.length);
   const wrong = packed(rgb(WRONG)), right = packed([20, 20, 24], 190);
-  const colour = view.show === "errors" ? (_, pixel) => isWrong(pixel) ? wrong : right
-                                        : (label) => colours[label];
-  putPixels(find("mask"), width, Uint32Array.from(shown, colour));
+  for (let i = 0; i < labels.length; i++) {
+    if (view.show !== "errors") pixels[i] = colours[labels[i]];
+    else pixels[i] = isWrong(i) ? wrong : right;
+  }
+  putPixels(find("mask"), width, pixels);
   find("mask").style.opacity = view.opacity;
-  drawOutline(shown);
+  drawOutline(labels.map((label) => shown[label]));
 }
 
 // A line, white on dark, along every side of a pixel whose neighbour has another label.
@@ -256,7 +263,7 @@ function markOf({ row, column }, [rows, columns], ...content) {
 
 // ---- the pipeline -------------------------------------------------------------------------------
 const SMALL = 320;                                          // pixels across a small picture
-const thumbs = [];                                          // {key, figure, canvas, open}
+const thumbs = [];                                          // {key, figure, canvas}
 
 function addThumb(stage, key) {
   const [kind, level] = key.split("/"), title = stage.querySelector("h3").textContent;
@@ -273,24 +280,22 @@ function makeMap(key, caption, title) {
   const figure = clone("map-template");
   const [open, canvas, name] = figure.querySelectorAll("button, canvas, figcaption");
   name.textContent = caption;
+  open.dataset.key = key;
   open.setAttribute("aria-label", `${title}: show over the picture`);
   open.addEventListener("click", () => enlarge(key, title));
   return { key, figure, canvas, open };
 }
 
-const isEnlarged = (key) => view.enlarged !== null && view.enlarged.key === key;
-
 // A map over the picture; once more, or the mask, takes it away.
 function enlarge(key, title) {
-  view.enlarged = key === "mask" || isEnlarged(key) ? null : { key, title };
+  view.enlarged = key === "mask" || key === view.enlarged?.key ? null : { key, title };
   touch("enlarged");
   find("stage").scrollIntoView({ block: "nearest" });
 }
 
 function drawStrip() {
   find("strip-word").replaceChildren(nameOf(view.word + 1));
-  for (const { key, figure, canvas, open } of thumbs) {
-    open.setAttribute("aria-pressed", String(isEnlarged(key)));
+  for (const { key, figure, canvas } of thumbs) {
     if (key === "picture") drawLayers(canvas, SMALL, find("picture"));
     else if (key === "mask") drawLayers(canvas, SMALL, find("picture"), find("mask"));
     else drawCells(canvas, heatOf(key));
@@ -311,13 +316,14 @@ function drawLayers(canvas, across, ...layers) {
 }
 
 function drawEnlarged() {
-  const { key, title } = view.enlarged || { key: "mask" };
+  const { key, title } = view.enlarged ?? { key: "mask" };
   const heat = key in { mask: 0, picture: 0 } ? null : heatOf(key);
   find("enlarged").hidden = key === "mask";
   find("mask").hidden = key !== "mask";
   find("outline").hidden = key === "picture";
   find("heat").hidden = find("scale").hidden = !heat;
   find("enlarged-title").textContent = title;
+  for (const open of findAll(".map")) open.setAttribute("aria-pressed", open.dataset.key === key);
   if (!heat) return;
   drawCells(find("heat"), heat);
   find("heat").style.opacity = 0.5 + 0.5 * view.opacity;
@@ -422,14 +428,11 @@ function whoWins(scores) {
 }
 
 function whoTurnedIt(scores) {
-  const winner = best(scores);
+  const winner = best(scores), leaderOf = (key) => best(valuesAt(stageOf(key), view.cell));
+  const [crossed, refined, mean] = ["fused", "combined", "mean"].map(leaderOf);
   if (scores[winner] < settings.threshold) return [];
-  const leaderOf = (key) => best(valuesAt(stageOf(key), view.cell));
-  const crossed = leaderOf("fused"), refined = leaderOf("combined"), whole = leaderOf("mean");
-  if (whole !== winner) return ["In its cell ", nameOf(whole + 1), " leads; the next cells turn it. "];
-  if (settings.flip && refined !== winner) {
-    return ["In the picture alone ", nameOf(refined + 1), " leads; the mirror view turns it. "];
-  }
+  if (mean !== winner) return ["Its cell alone says ", nameOf(mean + 1), ". "];
+  if (refined !== winner) return ["Only the mirror view says so, not the picture alone. "];
   if (crossed === winner) return ["It already leads in cross-attention. "];
   return ["Cross-attention alone says ", nameOf(crossed + 1), "; refinement turns it. "];
 }
@@ -463,8 +466,8 @@ function addPin(cell, further) {
 
 function setPins(pins) {
   view.pins = pins;
-  if (view.enlarged && view.enlarged.key.startsWith("pin/")) view.enlarged = null;
-  touch("pins", "enlarged");
+  if (view.enlarged?.key.startsWith("pin/")) view.enlarged = null;
+  touch("pins");
 }
 
 async function fetchMaps(pin) {
@@ -473,7 +476,7 @@ async function fetchMaps(pin) {
     ? method.attention(settings, 0, level, cellOn(data.grids[level], pin.cell), direction) : null;
   pin.maps = await Promise.all(levels.map((level) =>
     Promise.all(DIRECTIONS.map(([direction]) => ask(level, direction)))));
-  touch("pins", "enlarged");
+  touch("pins");
 }
 
 // "pin/number/level/direction" -> its heat map. The root makes small attention visible.
@@ -481,7 +484,8 @@ function pinHeat(key) {
   const [number, level, direction] = key.split("/").slice(1).map(Number);
   const { maps } = view.pins.find((pin) => pin.number === number);
   const values = maps && maps[level][direction];
-  return values && { values, grid: data.grids[level], low: 0, high: Math.max(...values), power: 0.5 };
+  const grid = data.grids[level];
+  return values && { values, grid, low: 0, high: Math.max(...values), power: 0.5 };
 }
 
 function drawPins() {
@@ -511,7 +515,6 @@ function pinFigure(pin, level, direction) {
   const title = `Pin ${pin.number} ${what}, ${name} (root scale)`;
   const { figure, canvas, open } = makeMap(key, name, title);
   open.disabled = !heat;
-  open.setAttribute("aria-pressed", String(isEnlarged(key)));
   if (!heat) return figure;
   const cells = element("canvas", "cells"), cell = cellOn(heat.grid, pin.cell);
   drawCells(cells, heat);
@@ -567,9 +570,7 @@ function addWeight(figure, field, letter, level) {
 function buildControls() {
   find("timestep").append(...data.captures.map(({ timestep }) => new Option(timestep)));
   find("timestep").parentElement.hidden = data.captures.length === 1;
-  for (const place of findAll("[data-setting]")) {
-    bind(place, () => settings, place.dataset.setting);
-  }
+  findAll("[data-setting]").forEach((place) => bind(place, () => settings, place.dataset.setting));
   bind(find("opacity"), () => view, "opacity");
   for (const { show } of controls) show();
 }
@@ -582,7 +583,7 @@ function resetAll() {
 
 // ---- the same setting as a command, and files to keep -------------------------------------------
 function drawCalls() {
-  const differs = (field) => JSON.stringify(settings[field]) !== JSON.stringify(own[field]);
+  const differs = (field) => JSON.stringify(settings[field]) !== JSON.stringify(data.own[field]);
   const numbers = Object.keys(own).filter(differs)
     .map((field) => `${field}=${python(settings[field])}`);
   const spec = numbers.length ? ` --method "faseg:${numbers.join(";")}"` : "";
@@ -622,7 +623,7 @@ function download(canvas, ending) {
 
 function saveMask() {
   const canvas = element("canvas", "");
-  putPixels(canvas, width, Uint32Array.from(result.labels, (label) => packed(colourOf(label))));
+  putPixels(canvas, width, Uint32Array.from(result.labels, (label) => PALETTE[label]));
   download(canvas, "mask");
 }
 
