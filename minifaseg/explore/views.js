@@ -36,6 +36,7 @@ window.explorer = { data, method, settings, result };
 const clone = (id) => find(id).content.firstElementChild.cloneNode(true);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const short = (number) => String(Number(number.toFixed(4)));
+const setSize = (canvas, across, down) => Object.assign(canvas, { width: across, height: down });
 const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 const gridName = ([rows, columns]) => `${rows}×${columns}`;
 const subscript = (number) => String(number).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
@@ -93,10 +94,9 @@ function stageOf(key) {
 }
 
 // The keys of an element with data-maps="raw", or "mirror mean".
-function keysOf(place) {
-  const kinds = place.dataset.maps.split(" ");
-  const perLevel = kinds[0] === "raw" || kinds[0] === "refined";
-  return perLevel ? levels.map((level) => `${kinds[0]}/${level}`) : kinds;
+function keysOf({ dataset: { maps } }) {
+  const perLevel = maps === "raw" || maps === "refined";
+  return perLevel ? levels.map((level) => `${maps}/${level}`) : maps.split(" ");
 }
 
 // Whether the mask depends on it.
@@ -134,9 +134,8 @@ function heatOf(key) {
 }
 
 // Where a value lies on its map's colour scale, 0 to 1.
-function onScale({ low, high, power }, value) {
-  return high > low ? clamp((value - low) / (high - low), 0, 1) ** power : 0;
-}
+const onScale = ({ low, high, power }, value) =>
+  high > low ? clamp((value - low) / (high - low), 0, 1) ** power : 0;
 
 // One pixel for each cell; they are enlarged where they are shown.
 function drawCells(canvas, heat) {
@@ -149,11 +148,6 @@ function putPixels(canvas, across, pixels) {
   setSize(canvas, across, pixels.length / across);
   const image = new ImageData(new Uint8ClampedArray(pixels.buffer), across);
   canvas.getContext("2d").putImageData(image, 0, 0);
-}
-
-function setSize(canvas, across, down) {
-  canvas.width = across;
-  canvas.height = down;
 }
 
 // ---- rendering: what changed is drawn, once a frame ---------------------------------------------
@@ -184,12 +178,10 @@ let computing = false, stale = false;
 async function compute() {
   stale = true;
   if (computing) return;
-  computing = true;
-  while (stale) {
+  for (computing = true; stale; touch("result")) {
     stale = false;
-    result = await method.run(structuredClone(settings)) || result;
+    result = await method.run(structuredClone(settings)) ?? result;
     window.explorer.result = result;
-    touch("result");
     view.pins.filter((pin) => pin.timestep !== settings.timestep).forEach(fetchMaps);
   }
   computing = false;
@@ -210,20 +202,16 @@ const isWrong = (pixel) => truth[pixel] !== 255 && truth[pixel] !== result.label
 const shownLabels = () => view.show === "truth" ? truth : result.labels;
 
 function drawMask() {
-  const labels = shownLabels(), shown = new Uint8Array(256), colours = new Uint32Array(256);
-  for (let label = 0; label < 256; label++) {
-    shown[label] = view.hidden.has(label) ? 0 : label;
-    colours[label] = view.hidden.has(label) ? 0 : PALETTE[label];
-  }
-  const pixels = new Uint32Array(labels.length);
+  const colours = PALETTE.map((colour, label) => view.hidden.has(label) ? 0 : colour);
   const wrong = packed(rgb(WRONG)), right = packed([20, 20, 24], 190);
+  const labels = shownLabels(), pixels = new Uint32Array(labels.length);
   for (let i = 0; i < labels.length; i++) {
     if (view.show !== "errors") pixels[i] = colours[labels[i]];
     else pixels[i] = isWrong(i) ? wrong : right;
   }
   putPixels(find("mask"), width, pixels);
   find("mask").style.opacity = view.opacity;
-  drawOutline(labels.map((label) => shown[label]));
+  drawOutline(labels.map((label) => colours[label] === 0 ? 0 : label));
 }
 
 // A line, white on dark, along every side of a pixel whose neighbour has another label.
@@ -317,7 +305,7 @@ function drawLayers(canvas, across, ...layers) {
 
 function drawEnlarged() {
   const { key, title } = view.enlarged ?? { key: "mask" };
-  const heat = key in { mask: 0, picture: 0 } ? null : heatOf(key);
+  const heat = key === "mask" || key === "picture" ? null : heatOf(key);
   find("enlarged").hidden = key === "mask";
   find("mask").hidden = key !== "mask";
   find("outline").hidden = key === "picture";
@@ -387,9 +375,8 @@ function addValueCells(row) {
 function drawHere() {
   find("table-word").replaceChildren(nameOf(view.word + 1));
   find("words").style.setProperty("--threshold", clamp(settings.threshold, 0, 1));
-  wordRows.forEach(({ row, pick }, label) => {
-    row.classList.toggle("chosen", label === view.word + 1);
-    pick.setAttribute("aria-pressed", String(label === view.word + 1));
+  wordRows.forEach(({ pick }, label) => {
+    pick.setAttribute("aria-pressed", label === view.word + 1);
   });
   if (!view.cell) return;
   const scores = method.pixel(result.scores, view.cell.x, view.cell.y), winner = best(scores);
@@ -407,24 +394,22 @@ function drawHere() {
 function drawValue(box, key) {
   const stage = stageOf(key);
   box.classList.toggle("unused", !isUsed(key));
-  box.textContent = "–";
-  if (!stage) return;
+  if (!stage) return box.replaceChildren("–");
   const values = valuesAt(stage, view.cell), leader = best(values) + 1, dot = element("i", "dot");
   dot.style.background = cssColour(leader);
   dot.title = nameOf(leader).textContent;
-  box.replaceChildren(values[view.word].toFixed(stage.unit ? 2 : 3), dot);
+  return box.replaceChildren(values[view.word].toFixed(stage.unit ? 2 : 3), dot);
 }
 
 // Why this pixel has its label: three short sentences, as lists of text and elements.
 function whoWins(scores) {
   const winner = best(scores), top = scores[winner], name = nameOf(winner + 1);
-  if (top < settings.threshold) {
-    return ["Background: the best word, ", name, `, has only ${top.toFixed(2)}. `];
-  }
-  if (K === 1) return [name, ` wins with ${top.toFixed(2)}. `];
   const others = scores.map((score, k) => k === winner ? -Infinity : score);
+  const little = ["Background: the best word, ", name, `, has only ${top.toFixed(2)}. `];
+  if (top < settings.threshold) return little;
   const lead = (top - Math.max(...others)).toFixed(2);
-  return [name, ` wins, ${lead} ahead of `, nameOf(best(others) + 1), ". "];
+  return K === 1 ? [name, " wins. "]
+                 : [name, ` wins, ${lead} ahead of `, nameOf(best(others) + 1), ". "];
 }
 
 function whoTurnedIt(scores) {
@@ -438,11 +423,10 @@ function whoTurnedIt(scores) {
 }
 
 function truthHere() {
-  if (!truth) return [];
-  const pixel = view.cell.y * width + view.cell.x, wrong = isWrong(pixel);
-  if (truth[pixel] === 255) return ["The truth does not count here."];
-  return [element("span", wrong ? "is-wrong" : "is-right",
-                  wrong ? "Wrong. Truth: " : "Right. Truth: ", nameOf(truth[pixel]), ".")];
+  const pixel = view.cell.y * width + view.cell.x;
+  if (!truth || truth[pixel] === 255) return [];
+  const [is, says] = isWrong(pixel) ? ["is-wrong", "Wrong"] : ["is-right", "Right"];
+  return [element("span", is, `${says}. Truth: `, nameOf(truth[pixel]), ".")];
 }
 
 // For a screen reader, after a key has moved the cursor.
@@ -458,7 +442,7 @@ const DIRECTIONS = [["row", "looks at"], ["column", "is looked at by"]];
 
 function addPin(cell, further) {
   const kept = further ? view.pins : [];
-  const number = 1 + Math.max(0, ...kept.map((pin) => pin.number));
+  const number = 1 + (kept.at(-1)?.number ?? 0);
   const pin = { number, cell, maps: null, timestep: null };
   setPins([...kept, pin]);
   fetchMaps(pin);
@@ -502,10 +486,10 @@ function pinCard(pin) {
     setPins(view.pins.filter((other) => other !== pin));
     find("stage").focus();
   });
-  card.append(...DIRECTIONS.map(([, title], direction) => {
+  for (const [direction, [, title]] of DIRECTIONS.entries()) {
     const maps = levels.map((level) => pinFigure(pin, level, direction));
-    return element("div", "direction", element("p", "", title), ...maps);
-  }));
+    card.append(element("div", "direction", element("p", "", title), ...maps));
+  }
   return card;
 }
 
@@ -549,7 +533,7 @@ function bind(place, holder, key) {
 }
 
 function controlMoved(holder) {
-  for (const { show } of controls) show();
+  controls.forEach(({ show }) => show());
   if (holder === view) return touch("show");
   touch("settings");
   return compute();
@@ -557,28 +541,18 @@ function controlMoved(holder) {
 
 function addWeight(figure, field, letter, level) {
   const slider = clone("weight-template"), [label, input] = slider.querySelectorAll("label, input");
-  const refining = field === "levels", grid = data.grids[level];
-  const where = refining ? "refinement" : "cross fusion";
+  const where = field === "cross" ? "cross fusion" : "refinement", grid = data.grids[level];
   label.prepend(letter + subscript(grid[0]));
   input.setAttribute("aria-label", `weight of level ${gridName(grid)} in ${where}`);
-  input.disabled = refining && !data.refinable[level];
-  if (input.disabled) input.title = "This level's self-attention is not in the page.";
+  input.disabled = field === "levels" && !data.refinable[level];    // not in the page
   figure.append(slider);
   bind(slider, () => settings[field], level);
 }
 
-function buildControls() {
-  find("timestep").append(...data.captures.map(({ timestep }) => new Option(timestep)));
-  find("timestep").parentElement.hidden = data.captures.length === 1;
-  findAll("[data-setting]").forEach((place) => bind(place, () => settings, place.dataset.setting));
-  bind(find("opacity"), () => view, "opacity");
-  for (const { show } of controls) show();
-}
-
 function resetAll() {
-  for (const { reset } of controls) reset();
+  controls.forEach(({ reset }) => reset());
+  controlMoved(view);
   controlMoved(settings);
-  touch("show");
 }
 
 // ---- the same setting as a command, and files to keep -------------------------------------------
@@ -595,11 +569,8 @@ function drawCalls() {
 }
 
 // JSON as Python writes it.
-function python(value) {
-  const end = value.length === 1 ? ",)" : ")";
-  return JSON.stringify(value).replace("true", "True").replace("false", "False")
-    .replace("[", "(").replace("]", end);
-}
+const python = (value) => JSON.stringify(value).replace("true", "True").replace("false", "False")
+  .replace("[", "(").replace("]", value.length === 1 ? ",)" : ")");
 
 // Where the clipboard is closed to the page, the text is at least selected.
 async function copy({ target }) {
@@ -613,11 +584,9 @@ async function copy({ target }) {
 function download(canvas, ending) {
   const stem = data.name.replace(/\.\w+$/, "").replace(/[^\p{L}\p{N}_-]+/gu, "_").slice(0, 80);
   canvas.toBlob((blob) => {
-    const link = element("a", "");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${stem}_${ending}.png`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    const href = URL.createObjectURL(blob);
+    Object.assign(element("a", ""), { href, download: `${stem}_${ending}.png` }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 1000);
   });
 }
 
@@ -638,8 +607,8 @@ const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowD
                 Home: [0, -Infinity], End: [0, Infinity] };
 
 function moveTo(x, y) {
-  view.cell = { x, y, row: Math.floor(y * gridRows / height),
-                column: Math.floor(x * gridColumns / width) };
+  const row = Math.floor(y * gridRows / height), column = Math.floor(x * gridColumns / width);
+  view.cell = { x, y, row, column };
   touch("cell");
 }
 
@@ -654,7 +623,7 @@ function stageKey(event) {
   if (event.key === "Enter" && view.cell) addPin(view.cell, event.shiftKey);
   if (!(event.key in STEPS)) return;
   event.preventDefault();
-  const from = view.cell || { row: gridRows >> 1, column: gridColumns >> 1 };
+  const from = view.cell ?? { row: gridRows >> 1, column: gridColumns >> 1 };
   const [down, right] = view.cell ? STEPS[event.key] : [0, 0];
   const row = clamp(from.row + down, 0, gridRows - 1);
   const column = clamp(from.column + right, 0, gridColumns - 1);
@@ -663,10 +632,7 @@ function stageKey(event) {
   announce();
 }
 
-function escape() {
-  if (view.enlarged) enlarge(view.enlarged.key);
-  else setPins([]);
-}
+const escape = () => view.enlarged ? enlarge(view.enlarged.key) : setPins([]);
 
 // Every time another wrong pixel, far from the last one.
 let visits = 0;
@@ -717,7 +683,11 @@ function build() {
   find("levels").append(...data.grids.map((grid) => element("th", "", gridName(grid))));
   findAll("tr[data-maps]").forEach(addValueCells);
   for (const stage of findAll(".stage")) keysOf(stage).forEach((key) => addThumb(stage, key));
-  buildControls();
+  find("timestep").append(...data.captures.map(({ timestep }) => new Option(timestep)));
+  find("timestep").parentElement.hidden = data.captures.length === 1;
+  findAll("[data-setting]").forEach((place) => bind(place, () => settings, place.dataset.setting));
+  bind(find("opacity"), () => view, "opacity");
+  controls.forEach(({ show }) => show());
 }
 
 async function start() {
@@ -734,8 +704,7 @@ async function start() {
   find("main").setAttribute("aria-busy", "false");
 }
 
-start().catch((error) => {
-  find("trouble").textContent = `The page could not start: ${error.message}. It needs a browser of `
-    + "2024 or later.";
+start().catch(({ message }) => {
+  find("trouble").textContent = `The page could not start: ${message}. It needs a newer browser?`;
   find("trouble").hidden = false;
 });
