@@ -10,7 +10,7 @@ import shlex
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -205,7 +205,7 @@ def run(args: Namespace) -> None:
 
     facts, arrays = pack(captures, method, subject.image, levels, args.bits, subject.truth)
     facts |= {"name": subject.name, "caption": args.caption, "weights": model.source,
-              "call": calls(args, subject) | {"numbers": fixed(hyperparameters)}}
+              "call": calls(args, subject, fixed(hyperparameters), model)}
     text = make_page(facts, arrays, f"{subject.name} - minifaseg explorer")
     write(out, lambda file: file.write(text.encode()))
     print(f"{out}: {len(text) / 1e6:.1f} MB")
@@ -216,8 +216,12 @@ def fixed(hyperparameters: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in hyperparameters.items() if name not in OWN}
 
 
-def calls(args: Namespace, subject: Subject) -> dict[str, str]:
-    """The command and the Python call that the page's settings are added to."""
+def calls(args: Namespace, subject: Subject, numbers: dict[str, Any],
+          model: Model) -> dict[str, Any]:
+    """The command and the Python call that the page's settings are added to.
+
+    numbers: added to both in any case. recommended: what both would take by themselves.
+    """
     program = "minifaseg.explore" if args.scene is not None else "minifaseg"
     command = ["python", "-m", program, *subject.shell, *subject.classes]
     call = f"minifaseg.segment({subject.python}, {list(subject.classes)}, model"
@@ -226,7 +230,9 @@ def calls(args: Namespace, subject: Subject) -> dict[str, str]:
     if args.caption:
         command += ["--caption", args.caption]
         call += f", caption={args.caption!r}"
-    return {"command": shlex.join(command), "python": f"{call})"}
+    recommended = asdict(minifaseg.make_method("faseg", model))
+    return {"command": shlex.join(command), "python": f"{call})", "numbers": numbers,
+            "recommended": recommended}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@
 // (minmax sums, merge, labels) is quick, and is done in the page.
 "use strict";
 
-// ---- arrays of the page --------------------------------------------------------------------------
+// ---- arrays of the page ------------------------------------------------------------------------
 async function openMaps(base64) {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -26,20 +26,16 @@ function addUpRows(codes, n) {
   return codes;
 }
 
-// ---- hard.py -------------------------------------------------------------------------------------
+// ---- hard.py -----------------------------------------------------------------------------------
 // Each class map to [0, 1] over its cells; a constant one to 0.
 function minmax(y, K) {
-  const out = new Float32Array(y.length);
-  for (let k = 0; k < K; k++) {
-    let low = Infinity, high = -Infinity;
-    for (let i = k; i < y.length; i += K) {
-      low = Math.min(low, y[i]);
-      high = Math.max(high, y[i]);
-    }
-    const scale = high > low ? 1 / (high - low) : 0;
-    for (let i = k; i < y.length; i += K) out[i] = (y[i] - low) * scale;
-  }
-  return out;
+  const low = new Float32Array(K).fill(Infinity), high = new Float32Array(K).fill(-Infinity);
+  y.forEach((value, i) => {
+    low[i % K] = Math.min(low[i % K], value);
+    high[i % K] = Math.max(high[i % K], value);
+  });
+  const scale = high.map((value, k) => value > low[k] ? 1 / (value - low[k]) : 0);
+  return y.map((value, i) => (value - low[i % K]) * scale[i % K]);
 }
 
 // For each fine cell the coarse cell that it lies in.
@@ -103,14 +99,9 @@ function refineLevel(A, grid, full, x, tau, K) {
 
 // Without its mean a map keeps more digits; min-max drops the constant again (see hard.py).
 function withoutMean(x, K) {
-  const out = new Float32Array(x.length);
-  for (let k = 0; k < K; k++) {
-    let mean = 0;
-    for (let i = k; i < x.length; i += K) mean += x[i];
-    mean /= x.length / K;
-    for (let i = k; i < x.length; i += K) out[i] = x[i] - mean;
-  }
-  return out;
+  const mean = new Float64Array(K);
+  x.forEach((value, i) => { mean[i % K] += value * K / x.length; });
+  return x.map((value, i) => value - mean[i % K]);
 }
 
 // HARD: S = sum_r w'_r minmax(y_r). refined: minmax(A~_r^tau x) of each level, or null.
@@ -118,14 +109,12 @@ function combine(x, refined, weights, tau, K) {
   if (tau === 0) return minmax(x, K);
   const S = new Float32Array(x.length);
   refined.forEach((y, level) => {
-    const weight = weights[level];
-    if (y === null || weight === 0) return;
-    for (let i = 0; i < S.length; i++) S[i] += weight * y[i];
+    if (y) y.forEach((value, i) => { S[i] += weights[level] * value; });
   });
   return S;
 }
 
-// ---- ttf.py --------------------------------------------------------------------------------------
+// ---- ttf.py ------------------------------------------------------------------------------------
 // The mean of both views, the mirror view turned back.
 function merge(views, [, width], K) {
   if (views.length === 1) return views[0];
@@ -137,9 +126,8 @@ function merge(views, [, width], K) {
   });
 }
 
-// ---- labelling.py --------------------------------------------------------------------------------
-// For each of `size` places: the four cells of `cells` that bicubic interpolation takes, and their
-// weights (Keys, a = -0.75, cells' middles aligned), as torch.nn.functional.interpolate has it.
+// ---- labelling.py ------------------------------------------------------------------------------
+// The four cells that each of `size` places takes, and their weights, as torch's bicubic has them.
 function bicubicTaps(cells, size) {
   const a = -0.75;
   const near = (t) => ((a + 2) * t - (a + 3)) * t * t + 1;
@@ -156,27 +144,22 @@ function bicubicTaps(cells, size) {
   return { index, weight };
 }
 
-// Maps (h * w, K) -> (H * W, K), bicubic: first along rows, then along columns.
-function resizeBicubic(x, [h, w], [height, width], K) {
-  const across = bicubicTaps(w, width), down = bicubicTaps(h, height);
-  const wide = new Float32Array(h * width * K);
-  for (let row = 0; row < h; row++) {
-    for (let column = 0; column < width; column++) {
-      const to = (row * width + column) * K;
-      for (let tap = column * 4; tap < column * 4 + 4; tap++) {
-        const from = (row * w + across.index[tap]) * K, weight = across.weight[tap];
-        for (let k = 0; k < K; k++) wide[to + k] += weight * x[from + k];
-      }
-    }
-  }
-  const out = new Float32Array(height * width * K), line = width * K;
-  for (let row = 0; row < height; row++) {
-    for (let tap = row * 4; tap < row * 4 + 4; tap++) {
-      const from = down.index[tap] * line, weight = down.weight[tap];
-      for (let i = 0; i < line; i++) out[row * line + i] += weight * wide[from + i];
+// x (count, cells, K) -> (count, size, K).
+function resizeAlong(x, count, cells, size, K) {
+  const { index, weight } = bicubicTaps(cells, size), out = new Float32Array(count * size * K);
+  for (let n = 0; n < count; n++) {
+    for (let tap = 0; tap < size * 4; tap++) {
+      const from = (n * cells + index[tap]) * K, to = (n * size + (tap >> 2)) * K;
+      for (let k = 0; k < K; k++) out[to + k] += weight[tap] * x[from + k];
     }
   }
   return out;
+}
+
+// Maps (h * w, K) -> (H * W, K), bicubic: first along rows, then along columns.
+function resizeBicubic(x, [h, w], [height, width], K) {
+  const wide = resizeAlong(x, h, w, width, K);
+  return resizeAlong(wide, 1, h, height, width * K);
 }
 
 // The best class of each pixel, 0 where its score is below the threshold.
@@ -197,23 +180,22 @@ function label(enlarged, threshold, K) {
 
 // mIoU over the labels that occur, background first; a truth of 255 does not count.
 function statistics(labels, truth, K) {
-  const both = new Float64Array(K + 1), ours = new Float64Array(K + 1);
-  const theirs = new Float64Array(K + 1);
+  const both = new Uint32Array(K + 1), either = new Uint32Array(K + 1);
   let wrong = 0;
-  for (let i = 0; i < labels.length; i++) {
-    if (truth[i] === 255) continue;
-    ours[labels[i]]++;
-    theirs[truth[i]]++;
-    if (labels[i] === truth[i]) both[labels[i]]++;
-    else wrong++;
-  }
-  const perClass = [...both].map((hit, k) => hit / (ours[k] + theirs[k] - hit));
+  labels.forEach((label, i) => {
+    if (truth[i] === 255) return;
+    either[label]++;
+    if (label === truth[i]) return both[label]++;
+    either[truth[i]]++;
+    wrong++;
+  });
+  const perClass = Array.from(both, (hit, k) => hit / either[k]);
   const occurring = perClass.filter((iou) => !Number.isNaN(iou));
   const miou = occurring.reduce((a, b) => a + b, 0) / occurring.length;
   return { miou, perClass, wrong };
 }
 
-// ---- a view, in its worker -----------------------------------------------------------------------
+// ---- a view, in its worker ---------------------------------------------------------------------
 // What needs a view's attention: {raw, fused, refined} of one view.
 function computeView(maps, settings) {
   const { grids, K, captures } = maps;
@@ -264,10 +246,11 @@ function serveView() {
   };
 }
 
-// ---- the whole method, in the page ---------------------------------------------------------------
+// ---- the whole method, in the page -------------------------------------------------------------
 function startWorker(source, data, buffer, view) {
   const program = new Blob([source, "\nserveView();"], { type: "text/javascript" });
   const worker = new Worker(URL.createObjectURL(program));
+  worker.onerror = ({ message }) => { throw new Error(message); };
   const waiting = new Map();
   let calls = 0;
   worker.onmessage = ({ data: { id, output } }) => {
@@ -291,49 +274,37 @@ function startMethod(data, buffer) {
                              (_, view) => startWorker(source, data, buffer, view));
   const captureOf = ({ timestep }) =>
     Math.max(0, data.captures.findIndex((capture) => capture.timestep === timestep));
-  let known = { key: null, views: null }, last = 0, taps = null;
-
-  // Both views' maps; computed anew only if cross, tau or the timestep is another.
-  async function viewsFor(settings) {
-    const { cross, tau } = settings, capture = captureOf(settings);
-    const key = JSON.stringify([cross, tau, capture]);
-    if (known.key !== key) {
-      const views = Promise.all(workers.map((ask) => ask("compute", { cross, tau, capture })));
-      known = { key, views };
-    }
-    return known.views;
-  }
+  // Computes anew only for another key.
+  const keeping = (compute) => {
+    let known = {};
+    return (key, ...input) => {
+      if (known.key !== key) known = { key, output: compute(...input) };
+      return known.output;
+    };
+  };
+  const viewsFor = keeping((input) => Promise.all(workers.map((ask) => ask("compute", input))));
+  const combineViews = keeping((views, { levels, tau, flip }) => {
+    const combined = views.map((view) => combine(view.fused, view.refined, levels, tau, K));
+    const scores = merge(flip ? combined : combined.slice(0, 1), full, K);
+    const enlarged = resizeBicubic(scores, full, [data.height, data.width], K);
+    return { combined, scores, enlarged };
+  });
 
   async function run(settings) {
-    const call = ++last, begun = performance.now();
-    const views = await viewsFor(settings);
-    if (call !== last) return null;
-    const used = settings.flip ? views : views.slice(0, 1);
-    const combined = views.map(({ fused, refined }) =>
-      combine(fused, refined, settings.levels, settings.tau, K));
-    const scores = merge(combined.slice(0, used.length), full, K);
-    const labels = label(resizeBicubic(scores, full, [data.height, data.width], K),
-                         settings.threshold, K);
-    return {
-      raw: views.map((view) => view.raw), fused: views.map((view) => view.fused),
-      refined: views.map((view) => view.refined), combined, scores, labels,
-      seconds: (performance.now() - begun) / 1000,
-    };
+    const { cross, tau, levels, flip, threshold } = settings, capture = captureOf(settings);
+    const attended = JSON.stringify([cross, tau, capture]);
+    const views = await viewsFor(attended, { cross, tau, capture });
+    const summed = JSON.stringify([attended, levels, flip]);
+    const { combined, scores, enlarged } = combineViews(summed, views, settings);
+    const [raw, fused, refined] = ["raw", "fused", "refined"].map((x) => views.map((v) => v[x]));
+    const labels = label(enlarged, threshold, K);
+    return { raw, fused, refined, combined, scores, enlarged, labels };
   }
 
   // Scores at a pixel of the picture, as the labels see them.
-  function pixel(scores, x, y) {
-    taps = taps || { across: bicubicTaps(full[1], data.width),
-                     down: bicubicTaps(full[0], data.height) };
-    const { across, down } = taps, out = new Float32Array(K);
-    for (let i = y * 4; i < y * 4 + 4; i++) {
-      for (let j = x * 4; j < x * 4 + 4; j++) {
-        const from = (down.index[i] * full[1] + across.index[j]) * K;
-        const weight = down.weight[i] * across.weight[j];
-        for (let k = 0; k < K; k++) out[k] += weight * scores[from + k];
-      }
-    }
-    return out;
+  function pixel({ enlarged }, x, y) {
+    const from = (y * data.width + x) * K;
+    return enlarged.slice(from, from + K);
   }
 
   const attention = (settings, view, level, cell, direction) =>

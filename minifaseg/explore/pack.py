@@ -26,6 +26,7 @@ from ..attention import CapturedAttention
 from ..faseg import FASeg
 from ..model import Model
 from ..prompts import class_maps
+from .colours import heat, palette
 
 LARGEST_SIDE = 1024                     # of the picture in the page, in pixels
 FINEST, COARSER = 7, 8                  # bits of a code
@@ -89,6 +90,7 @@ def pack(captures: Sequence[tuple[int, CapturedAttention]], method: FASeg, image
         "grids": first.grids, "views": views, "ends": ends,
         "captures": [{"timestep": timestep} for timestep, _ in captures],
         "refinable": [grid[0] in levels for grid in first.grids],
+        "palette": palette(), "heat": heat(),
         "bits": [bits or FINEST, bits or COARSER], "truth": truth is not None,
         "arrays": arrays.places}
     return facts, arrays.packed()

@@ -5,7 +5,7 @@
 // Names come from outside: they go into the page as text, never as markup.
 "use strict";
 
-// ---- what the page knows ------------------------------------------------------------------------
+// ---- what the page knows ----------------------------------------------------------------------
 const find = (id) => document.getElementById(id);
 const findAll = (selector) => [...document.querySelectorAll(selector)];
 const data = JSON.parse(find("data").textContent);
@@ -32,7 +32,7 @@ const view = {
 let method = null, result = null, truth = null, ownMiou = null;
 window.explorer = { data, method, settings, result };
 
-// ---- small helpers ------------------------------------------------------------------------------
+// ---- small helpers ----------------------------------------------------------------------------
 const clone = (id) => find(id).content.firstElementChild.cloneNode(true);
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const short = (number) => String(Number(number.toFixed(4)));
@@ -56,33 +56,14 @@ function nameOf(label) {
   return made;
 }
 
-// ---- colours, as in tutorial/plots.py -----------------------------------------------------------
-const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#5b5b66"];
-const BACKGROUND = "#2b2b30", IGNORED = "#e4e4e8", WRONG = "#ff2d55";
-const INFERNO = ["#000004", "#0b0724", "#210c4a", "#3d0965", "#57106e", "#71196e", "#8a226a",
-                 "#a32c61", "#bc3754", "#d24644", "#e45a31", "#f1731d", "#f98e09", "#fcac11",
-                 "#f9cb35", "#f2ea69", "#fcffa4"];
-
+// ---- colours: one for each label, and for each of 256 steps of a heat map ----------------------
+const WRONG = "#ff2d55", RIGHT = "#141418";
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-const mix = (from, to, share) => from.map((part, i) => Math.round(part + share * (to[i] - part)));
 const packed = ([red, green, blue], alpha = 255) => alpha << 24 | blue << 16 | green << 8 | red;
-const cssColour = (label) => `rgb(${colourOf(label).join(" ")})`;
+const PALETTE = Uint32Array.from(data.palette, (hex) => packed(rgb(hex)));
+const HEAT = Uint32Array.from(data.heat, (hex) => packed(rgb(hex)));
 
-// After seven classes the colours come again, lighter, then darker.
-function colourOf(label) {
-  if (label === 0) return rgb(BACKGROUND);
-  if (label === 255) return rgb(IGNORED);
-  const colour = rgb(COLOURS[(label - 1) % 7]), round = Math.floor((label - 1) / 7) % 3;
-  return [colour, mix(colour, [255, 255, 255], 0.5), mix(colour, [0, 0, 0], 0.45)][round];
-}
-
-const PALETTE = Uint32Array.from({ length: 256 }, (_, label) => packed(colourOf(label)));
-const HEAT = Uint32Array.from({ length: 256 }, (_, i) => {
-  const place = i / 16, first = Math.floor(place);
-  return packed(mix(rgb(INFERNO[first]), rgb(INFERNO[first + 1]), place - first));
-});
-
-// ---- the stages and their maps ------------------------------------------------------------------
+// ---- the stages and their maps ----------------------------------------------------------------
 // "raw/2" is a key: a stage, and its level where it has one. A stage has x, (n, K) on a grid; unit:
 // its values are 0 to 1; mirrored: it lies as the mirror image does. Null: it has no map here.
 function stageOf(key) {
@@ -108,9 +89,8 @@ function isUsed(key) {
 }
 
 // The cell of a level in which a cell of the finest grid lies.
-function cellOn([rows, columns], { row, column }) {
-  return Math.floor(row * rows / gridRows) * columns + Math.floor(column * columns / gridColumns);
-}
+const cellOn = ([rows, columns], { row, column }) =>
+  Math.floor(row * rows / gridRows) * columns + Math.floor(column * columns / gridColumns);
 
 // All words' values at a cell of the finest grid.
 function valuesAt(stage, { row, column }) {
@@ -150,12 +130,18 @@ function putPixels(canvas, across, pixels) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-// ---- rendering: what changed is drawn, once a frame ---------------------------------------------
+// ---- rendering: what changed is drawn, once a frame -------------------------------------------
 const changed = new Set();
 
 function touch(...things) {
   if (changed.size === 0) requestAnimationFrame(render);
   things.forEach((thing) => changed.add(thing));
+}
+
+// Changes what the reader looks at.
+function look(at, value) {
+  view[at] = value;
+  touch(at);
 }
 
 function render() {
@@ -180,14 +166,13 @@ async function compute() {
   if (computing) return;
   for (computing = true; stale; touch("result")) {
     stale = false;
-    result = await method.run(structuredClone(settings)) ?? result;
-    window.explorer.result = result;
+    window.explorer.result = result = await method.run(structuredClone(settings));
     view.pins.filter((pin) => pin.timestep !== settings.timestep).forEach(fetchMaps);
   }
   computing = false;
 }
 
-// ---- the picture and its mask -------------------------------------------------------------------
+// ---- the picture and its mask -----------------------------------------------------------------
 const SHARP = Math.max(1, Math.ceil(900 / width));         // lines are finer than pixels
 
 async function drawPicture() {
@@ -203,13 +188,10 @@ const shownLabels = () => view.show === "truth" ? truth : result.labels;
 
 function drawMask() {
   const colours = PALETTE.map((colour, label) => view.hidden.has(label) ? 0 : colour);
-  const wrong = packed(rgb(WRONG)), right = packed([20, 20, 24], 190);
-  const labels = shownLabels(), pixels = new Uint32Array(labels.length);
-  for (let i = 0; i < labels.length; i++) {
-    if (view.show !== "errors") pixels[i] = colours[labels[i]];
-    else pixels[i] = isWrong(i) ? wrong : right;
-  }
-  putPixels(find("mask"), width, pixels);
+  const wrong = packed(rgb(WRONG)), right = packed(rgb(RIGHT), 190), labels = shownLabels();
+  const errors = (_, pixel) => isWrong(pixel) ? wrong : right;
+  const colour = view.show === "errors" ? errors : (label) => colours[label];
+  putPixels(find("mask"), width, Uint32Array.from(labels, colour));
   find("mask").style.opacity = view.opacity;
   drawOutline(labels.map((label) => colours[label] === 0 ? 0 : label));
 }
@@ -219,12 +201,11 @@ function drawOutline(labels) {
   const canvas = find("outline"), context = canvas.getContext("2d"), path = new Path2D();
   setSize(canvas, width * SHARP, height * SHARP);
   if (!find("contour").checked) return;
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      if (x > 0 && labels[i] !== labels[i - 1]) path.rect(x, y, 0, 1);
-      if (y > 0 && labels[i] !== labels[i - width]) path.rect(x, y, 1, 0);
-    }
-  }
+  labels.forEach((label, i) => {
+    const x = i % width, y = Math.floor(i / width);
+    if (x > 0 && label !== labels[i - 1]) path.rect(x, y, 0, 1);
+    if (y > 0 && label !== labels[i - width]) path.rect(x, y, 1, 0);
+  });
   context.scale(SHARP, SHARP);
   for (const [colour, thickness] of [["rgb(0 0 0 / 0.6)", 3], ["white", 1.4]]) {
     context.strokeStyle = colour;
@@ -249,7 +230,7 @@ function markOf({ row, column }, [rows, columns], ...content) {
   return made;
 }
 
-// ---- the pipeline -------------------------------------------------------------------------------
+// ---- the pipeline -----------------------------------------------------------------------------
 const SMALL = 320;                                          // pixels across a small picture
 const thumbs = [];                                          // {key, figure, canvas}
 
@@ -276,8 +257,7 @@ function makeMap(key, caption, title) {
 
 // A map over the picture; once more, or the mask, takes it away.
 function enlarge(key, title) {
-  view.enlarged = key === "mask" || key === view.enlarged?.key ? null : { key, title };
-  touch("enlarged");
+  look("enlarged", key === "mask" || key === view.enlarged?.key ? null : { key, title });
   find("stage").scrollIntoView({ block: "nearest" });
 }
 
@@ -300,7 +280,6 @@ function drawLayers(canvas, across, ...layers) {
     context.globalAlpha = Number(layer.style.opacity || 1);
     context.drawImage(layer, 0, 0, canvas.width, canvas.height);
   }
-  context.globalAlpha = 1;
 }
 
 function drawEnlarged() {
@@ -322,14 +301,14 @@ function drawEnlarged() {
   find("here").style.left = `${100 * onScale(heat, value)}%`;
 }
 
-// ---- the words, and what is at the cursor -------------------------------------------------------
+// ---- the words, and what is at the cursor -----------------------------------------------------
 const wordRows = [];                                        // by label; 0 is the background
 const valueCells = [];                                      // {key, box} of the table
 
 function addWordRow(label) {
   const row = clone("word-template"), name = nameOf(label).textContent;
   const [box, pick, bar, score, share] = row.querySelectorAll("input, .pick, .bar i, output");
-  row.style.setProperty("--colour", cssColour(label));
+  row.style.setProperty("--colour", data.palette[label]);
   row.classList.toggle("background", label === 0);
   box.checked = !view.hidden.has(label);
   box.setAttribute("aria-label", `colour of ${name}`);
@@ -339,10 +318,7 @@ function addWordRow(label) {
   });
   pick.firstElementChild.textContent = pick.title = name;
   pick.disabled = label === 0;
-  pick.addEventListener("click", () => {
-    view.word = label - 1;
-    touch("word");
-  });
+  pick.addEventListener("click", () => look("word", label - 1));
   find("words").append(row);
   wordRows[label] = { row, pick, bar, score, share };
 }
@@ -379,7 +355,7 @@ function drawHere() {
     pick.setAttribute("aria-pressed", label === view.word + 1);
   });
   if (!view.cell) return;
-  const scores = method.pixel(result.scores, view.cell.x, view.cell.y), winner = best(scores);
+  const scores = method.pixel(result, view.cell.x, view.cell.y), winner = best(scores);
   scores.forEach((value, k) => {
     const { row, bar, score } = wordRows[k + 1];
     bar.style.width = `${100 * clamp(value, 0, 1)}%`;
@@ -396,7 +372,7 @@ function drawValue(box, key) {
   box.classList.toggle("unused", !isUsed(key));
   if (!stage) return box.replaceChildren("–");
   const values = valuesAt(stage, view.cell), leader = best(values) + 1, dot = element("i", "dot");
-  dot.style.background = cssColour(leader);
+  dot.style.background = data.palette[leader];
   dot.title = nameOf(leader).textContent;
   return box.replaceChildren(values[view.word].toFixed(stage.unit ? 2 : 3), dot);
 }
@@ -405,8 +381,9 @@ function drawValue(box, key) {
 function whoWins(scores) {
   const winner = best(scores), top = scores[winner], name = nameOf(winner + 1);
   const others = scores.map((score, k) => k === winner ? -Infinity : score);
-  const little = ["Background: the best word, ", name, `, has only ${top.toFixed(2)}. `];
-  if (top < settings.threshold) return little;
+  if (top < settings.threshold) {
+    return ["Background: the best word, ", name, `, has only ${top.toFixed(2)}. `];
+  }
   const lead = (top - Math.max(...others)).toFixed(2);
   return K === 1 ? [name, " wins. "]
                  : [name, ` wins, ${lead} ahead of `, nameOf(best(others) + 1), ". "];
@@ -431,13 +408,13 @@ function truthHere() {
 
 // For a screen reader, after a key has moved the cursor.
 function announce() {
-  const { row, column, x, y } = view.cell, scores = method.pixel(result.scores, x, y);
+  const { row, column, x, y } = view.cell, scores = method.pixel(result, x, y);
   const order = [...scores.keys()].sort((a, b) => scores[b] - scores[a]).slice(0, 5);
   const list = order.map((k) => `${data.classes[k]} ${scores[k].toFixed(2)}`).join(", ");
   find("said").textContent = `cell ${row}, ${column}: ${list}`;
 }
 
-// ---- pins ---------------------------------------------------------------------------------------
+// ---- pins -------------------------------------------------------------------------------------
 const DIRECTIONS = [["row", "looks at"], ["column", "is looked at by"]];
 
 function addPin(cell, further) {
@@ -449,9 +426,8 @@ function addPin(cell, further) {
 }
 
 function setPins(pins) {
-  view.pins = pins;
   if (view.enlarged?.key.startsWith("pin/")) view.enlarged = null;
-  touch("pins");
+  look("pins", pins);
 }
 
 async function fetchMaps(pin) {
@@ -509,7 +485,7 @@ function pinFigure(pin, level, direction) {
   return figure;
 }
 
-// ---- sliders and switches -----------------------------------------------------------------------
+// ---- sliders and switches ---------------------------------------------------------------------
 const controls = [];                                        // {show, reset} of each
 
 // Ties the control in `place` to holder()[key]: a setting, or the opacity.
@@ -523,6 +499,7 @@ function bind(place, holder, key) {
     input[field] = holder()[key];
     place.style.setProperty("--at", share(holder()[key]));
     if (output) output.textContent = short(holder()[key]);
+    if (key === "tau") input.setAttribute("aria-valuetext", `refined ${holder()[key]} times`);
   };
   place.style.setProperty("--own", share(begin));
   input.addEventListener("input", () => {
@@ -555,11 +532,12 @@ function resetAll() {
   controlMoved(settings);
 }
 
-// ---- the same setting as a command, and files to keep -------------------------------------------
+// ---- the same setting as a command, and files to keep -----------------------------------------
 function drawCalls() {
-  const differs = (field) => JSON.stringify(settings[field]) !== JSON.stringify(data.own[field]);
-  const numbers = Object.keys(own).filter(differs)
-    .map((field) => `${field}=${python(settings[field])}`);
+  const { numbers: fixed, recommended } = data.call;       // given before; of the bare command
+  const differs = ([field, value]) => JSON.stringify(value) !== JSON.stringify(recommended[field]);
+  const numbers = Object.entries({ ...fixed, ...settings }).filter(differs)
+    .map(([field, value]) => `${field}=${python(value)}`);
   const spec = numbers.length ? ` --method "faseg:${numbers.join(";")}"` : "";
   find("command").textContent = data.call.command + spec;
   find("python").textContent = `${[data.call.python.slice(0, -1), ...numbers].join(", ")})`;
@@ -602,14 +580,13 @@ function saveView() {
   download(canvas, "view");
 }
 
-// ---- pointer and keys ---------------------------------------------------------------------------
+// ---- pointer and keys -------------------------------------------------------------------------
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0],
                 Home: [0, -Infinity], End: [0, Infinity] };
 
 function moveTo(x, y) {
   const row = Math.floor(y * gridRows / height), column = Math.floor(x * gridColumns / width);
-  view.cell = { x, y, row, column };
-  touch("cell");
+  look("cell", { x, y, row, column });
 }
 
 function moveToPointer({ offsetX, offsetY }) {
@@ -652,9 +629,8 @@ function listen() {
   for (const [id, act] of Object.entries(clicks)) on(find(id), "click", act);
   for (const place of findAll("[data-copy]")) on(place, "click", copy);
   for (const radio of findAll("[name=show]")) on(radio, "change", () => {
-    view.show = radio.value;
     view.enlarged = null;
-    touch("show");
+    look("show", radio.value);
   });
   on(find("contour"), "change", () => touch("show"));
   on(find("stage"), "pointermove", moveToPointer);
@@ -666,7 +642,7 @@ function listen() {
   on(document, "keydown", ({ key }) => { if (key === "Escape") escape(); });
 }
 
-// ---- beginning ----------------------------------------------------------------------------------
+// ---- beginning --------------------------------------------------------------------------------
 function showFacts() {
   const facts = { ...data, full: data.full.join(" × "), size: `${width} × ${height}`,
                   bits: [...new Set(data.bits)].join(" or ") };
@@ -695,8 +671,7 @@ async function start() {
   await drawPicture();
   const buffer = await openMaps(find("maps").textContent);
   if (data.truth) truth = arrayOf(data.arrays, buffer, "truth");
-  method = startMethod(data, buffer);
-  window.explorer.method = method;
+  window.explorer.method = method = startMethod(data, buffer);
   build();
   await compute();
   touch("settings", "pins");

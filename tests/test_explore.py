@@ -1,0 +1,170 @@
+"""The explorer: what its page holds, and its command. The page in a browser: test_explore_browser."""
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from explorer_page import (
+    HOSTILE,
+    MEADOW,
+    ROOT,
+    WORDS,
+    array_of,
+    block,
+    explore,
+    facts_of,
+    meadow,
+    model,
+    scene,
+)
+from PIL import Image
+
+import minifaseg
+from minifaseg.cartoon.painter import paint
+from minifaseg.explore.__main__ import main
+from minifaseg.explore.pack import encode, grids_of
+from minifaseg.explore.page import as_data
+from minifaseg.prompts import class_maps
+
+
+# ---- what the page holds -------------------------------------------------------------------------
+def test_the_page_holds_every_level_of_both_views(meadow, model):
+    """Class maps to the last bit of float32, self-attention within a code's half step."""
+    image = Image.open(MEADOW).convert("RGB")
+    captured = minifaseg.make_method("faseg", model).capture(model, image, WORDS)
+    facts = facts_of(meadow)
+    assert facts["grids"] == [[4, 4], [8, 8], [16, 16], [32, 32]] and facts["views"] == 2 and facts["classes"] == list(WORDS)
+    for r, grid in enumerate(captured.grids):
+        C = class_maps(captured.cross_map(grid, captured.lookup.states), captured.lookup)
+        A = captured.self_map(grid)
+        for v in (0, 1):
+            np.testing.assert_allclose(array_of(meadow, f"cross/0/{v}/{r}"), C[v], atol=1e-7)
+            codes = array_of(meadow, f"self/0/{v}/{r}").astype(np.uint64).cumsum(0) % 256
+            ours = codes.astype(float) ** 2 * array_of(meadow, f"scale/0/{v}/{r}")[:, None]
+            assert np.abs(ours.sum(1) - 1).max() < 1e-5
+            largest = 127 if grid == captured.grids[-1] else 255
+            step = 2 * np.sqrt(A[v].numpy() * A[v].amax(1, keepdim=True).numpy()) / largest + 1e-3 * A[v].amax(1, keepdim=True).numpy()
+            assert (np.abs(ours - A[v].numpy()) <= step).all()
+
+
+@pytest.mark.parametrize("bits, error", [(7, 1e-2), (8, 5e-3), (16, 2e-5)])
+def test_codes_keep_rows(bits, error):
+    A = torch.randn(40, 40, generator=torch.Generator().manual_seed(0)).mul(3).softmax(1)
+    codes, scale = encode(A, bits)
+    found = codes.astype(float) ** 2 * scale[:, None]
+    assert codes.max() == 2 ** bits - 1 and np.abs(found - A.numpy()).max() < error * A.max().item()
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+
+
+def test_grids_are_those_that_are_captured(model):
+    captured = minifaseg.make_method("faseg", model).capture(model, paint(0, 128).image, ("cat",))
+    assert [[n, n] for n in grids_of(model)] == [list(grid) for grid in captured.grids]
+
+
+def test_small_enough_and_whole(meadow, scene):
+    for page in (meadow, scene):
+        text = page.read_text(encoding="utf-8")
+        assert len(text) <= 2_000_000 and "{{" not in re.sub(r"<script.*?</script>", "", text, flags=re.S)
+        assert not re.search(r"(src|href)=[\"']?(?!data:)|https?://|@import", re.sub(r"<script[^>]*>.*?</script>", "", text, flags=re.S))
+    lines = [(ROOT / f"minifaseg/explore/{name}.js").read_text(encoding="utf-8").splitlines() for name in ("method", "views")]
+    assert sum(map(len, lines)) <= 1000 and max(len(line) for file in lines for line in file) <= 100
+
+
+def test_timesteps_levels_and_bits(tmp_path):
+    assert explore(tmp_path / "x.html", "--scene", 3, "--timesteps", "5,20", "--levels", "8,16", "--bits", 16) == 0
+    facts = facts_of(tmp_path / "x.html")
+    assert [c["timestep"] for c in facts["captures"]] == [5, 20] and facts["own"]["timestep"] == 5
+    assert facts["refinable"] == [False, True, True, False] and facts["bits"] == [16, 16]
+    assert facts["arrays"]["self/1/0/2"]["type"] == "u2" and "self/0/0/3" not in facts["arrays"]
+    assert not np.array_equal(array_of(tmp_path / "x.html", "cross/0/0/2"), array_of(tmp_path / "x.html", "cross/1/0/2"))
+
+
+def test_a_large_picture_is_shown_smaller(tmp_path):
+    Image.new("RGB", (3000, 1500), (90, 160, 60)).save(tmp_path / "x.png")
+    assert explore(tmp_path / "x.html", tmp_path / "x.png", "grass") == 0
+    facts = facts_of(tmp_path / "x.html")
+    assert (facts["width"], facts["height"], facts["full"]) == (1024, 512, [3000, 1500])
+
+
+def test_data_cannot_end_its_element():
+    text = as_data({"a": HOSTILE + "\u2028 &amp; <!-- 猫"})
+    assert not re.search(r"[<>&]", text) and text.isascii() and json.loads(text) == {"a": HOSTILE + "\u2028 &amp; <!-- 猫"}
+
+
+# ---- the command ---------------------------------------------------------------------------------
+def test_the_page_goes_beside_the_picture_and_is_not_overwritten(tmp_path, monkeypatch, capsys):
+    shutil.copy(MEADOW, tmp_path / "x.png")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["x.png", "cat", "--weights", "cartoon", "--device", "cpu"]
+    assert main(arguments) == 0
+    page = tmp_path / "x_explore.html"
+    before = page.read_bytes()
+    assert re.search(r"x_explore\.html: [\d.]+ MB", capsys.readouterr().out)
+    assert main([*arguments, "dog"]) == 2 and "x_explore.html exists; --force overwrites" in capsys.readouterr().err
+    assert page.read_bytes() == before
+    assert main([*arguments, "dog", "--force"]) == 0 and page.read_bytes() != before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.png", "x_explore.html"]
+
+
+@pytest.mark.parametrize("arguments, code, words", [
+    ([], 2, "no picture; give one and class names, or --scene N"),
+    (["none.png", "cat"], 1, "none.png"),
+    ([MEADOW], 2, "no class names"),
+    ([MEADOW, "zebra"], 1, "does not know 'zebra'"),
+    ([MEADOW, "cat", "--method", "iseg"], 2, "the page computes FA-Seg's equations only"),
+    ([MEADOW, "cat", "--method", "faseg:tua=1"], 2, "no number called tua"),
+    ([MEADOW, "cat", "--levels", "5"], 2, "no level of 5 x 5 cells; there is: 4, 8, 16, 32"),
+    ([MEADOW, "cat", "--timesteps", "a"], 2, "give whole numbers"),
+    ([MEADOW, "cat", "--timesteps", "5000"], 1, "timestep"),
+    (["--scene", "-1"], 2, "scenes count from 0"),
+    ([MEADOW, "cat", "--truth", MEADOW], 1, "of mode RGB"),
+    ([MEADOW, "cat", "--truth", ROOT / "tutorial/figures/meadow_truth.png"], 1, "label 3, but there are 1 classes")])
+def test_bad_requests_are_one_line(tmp_path, capsys, arguments, code, words):
+    assert explore(tmp_path / "x.html", *arguments) == code
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("weights:")]
+    assert len(lines) == 1 and lines[0].startswith("minifaseg: ") and words in lines[0], lines
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_half_written(tmp_path, capsys):
+    """A folder that is a file: the page has no place to go."""
+    (tmp_path / "folder").write_text("")
+    assert explore(tmp_path / "folder/x.html", "--scene", 0) == 1
+    assert "cannot be written" in capsys.readouterr().err and [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_as_a_module(tmp_path):
+    command = [sys.executable, "-m", "minifaseg.explore", "--scene", "2", "--weights", "cartoon", "-o", tmp_path / "x.html"]
+    done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and (tmp_path / "x.html").stat().st_size > 100_000, done.stderr
+
+
+# ---- the page in the tutorial --------------------------------------------------------------------
+def test_the_tutorials_page_is_of_today(tmp_path, monkeypatch):
+    """python tutorial/explorer.py: its code and data are today's; maps up to what another processor rounds."""
+    monkeypatch.syspath_prepend(str(ROOT / "tutorial"))
+    import explorer
+    stored, today = ROOT / "tutorial/explorer.html", explorer.write_page(tmp_path / "x.html")
+    assert stored.stat().st_size <= 2_000_000
+    for id in ("method",):
+        assert block(stored, id) == block(today, id)
+    without = lambda page: re.sub(r'<script type="(application/json|text/plain)".*?</script>', "", page.read_text(encoding="utf-8"), flags=re.S)
+    assert without(stored) == without(today)
+    assert facts_of(stored) == facts_of(today)
+    for name in facts_of(stored)["arrays"]:
+        a, b = array_of(stored, name), array_of(today, name)
+        if a.dtype == np.float32:
+            np.testing.assert_allclose(a, b, rtol=2e-2, atol=1e-4)
+        else:
+            gap = np.abs(a.astype(int) - b)
+            assert np.minimum(gap, 256 - gap).max() <= 2
+
+
+def test_the_picture_of_the_page_is_a_picture():
+    image = Image.open(ROOT / "tutorial/figures/explorer.png")
+    assert image.width > 1000 and len(io.BytesIO((ROOT / "tutorial/figures/explorer.png").read_bytes()).getvalue()) < 600_000
