@@ -17,6 +17,7 @@ from minifaseg.__main__ import main as segment_command
 from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.metrics import confusion, iou
+from minifaseg.explore.__main__ import main as explore_command
 from minifaseg.labelling import label, upsample
 
 pytestmark = pytest.mark.browser
@@ -311,6 +312,23 @@ def test_truth_and_live_miou(scene, opened):
     page.page.locator("#next-error").click()
     page.settled()
     assert page.text("#verdict").strip()
+
+
+@pytest.mark.real_size
+@pytest.mark.parametrize("bits, share", [(None, 0.98), (16, 0.995)])
+def test_equal_to_python_at_real_size(bits, share, opened, tmp_path_factory):
+    """Random weights, whose flat maps magnify every rounding."""
+    from minifaseg.bench.explorer import measure
+    from minifaseg.bench.random_weights import random_sd15
+    folder = tmp_path_factory.getbasetemp() / "sd15"
+    weights = random_sd15(folder / "random.safetensors")
+    image = Image.open(MEADOW).convert("RGB")
+    command = [MEADOW, *WORDS, "--weights", weights, "-o", folder / "x.html", "--force", *(["--bits", bits] if bits else [])]
+    assert explore_command([*map(str, command)]) == 0
+    assert (folder / "x.html").stat().st_size <= (50e6 if bits is None else 100e6)
+    page = opened(folder / "x.html")
+    for name, apart, alike, _ in measure(minifaseg.load(weights, "cpu"), image, page.page):
+        assert apart <= 0.01 and alike >= share, name
 
 
 def test_mask_is_saved_as_it_is(meadow, opened, tmp_path):

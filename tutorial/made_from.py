@@ -72,7 +72,7 @@ def expected() -> dict[str, dict[str, str]]:
     found = {f"results.md: {name}": of_experiment(name) for name in experiments.EXPERIMENTS}
     found |= {f"results-{name}.png": of_experiment(name) for name in experiments.PLOTS}
     found |= {name: now() for name in ("results.md: numbers", "results-methods.png")}
-    found["row.png"] = now({"faseg"})
+    found["row.png"] = found["explorer.html"] = now({"faseg"})
     return found | {path.name: now(()) for path in sorted(HERE.glob("*.ipynb"))}
 
 
