@@ -35,6 +35,19 @@ RUN = """async (changes) => {
 }"""
 
 
+MOVES = (("threshold", 0.4), ("threshold", 0.35), ("tau", 2), ("tau", 1), ("weight", 0.5))
+# From the hand on a slider to the drawn page.
+MOVE = """async ([name, value]) => {
+  const slider = document.querySelector(`input[type=range][aria-label^="${name}"]`);
+  const before = window.explorer.result, begun = performance.now();
+  slider.value = value;
+  slider.dispatchEvent(new Event("input"));
+  while (window.explorer.result === before) await new Promise((next) => setTimeout(next));
+  await new Promise(requestAnimationFrame);
+  return performance.now() - begun;
+}"""
+
+
 def settings_of(levels: int) -> dict[str, dict[str, Any]]:
     """What is moved, by name."""
     only = [tuple(float(i == level) for i in range(levels)) for level in range(levels)]
@@ -90,11 +103,15 @@ def main() -> None:
             model = minifaseg.load(a.weights)
             rows = [(name, f"{apart:.4f}", f"{100 * alike:.2f} %", f"{milliseconds:.0f}")
                     for name, apart, alike, milliseconds in measure(model, image, page)]
+            moved = {f"{name} = {value}": page.evaluate(MOVE, [name, str(value)])
+                     for name, value in MOVES}
             version = browser.version
             browser.close()
         size = file.stat().st_size / 1e6
     print(f"{machine(str(model.device))}; Chromium {version}; {model.source}\n\n"
           f"{size:.1f} MB, first mask after {opened:.2f} s\n")
+    print("Slider to picture, a frame of the screen included: " +
+          ", ".join(f"{name} {ms:.0f} ms" for name, ms in moved.items()) + "\n")
     titles = ["setting", "scores differ by at most", "labels alike", "milliseconds"]
     print("\n".join(table_lines(titles, rows)))
 

@@ -191,7 +191,7 @@ function drawMask() {
   const wrong = packed(rgb(WRONG)), right = packed(rgb(RIGHT), 190), labels = shownLabels();
   const errors = (_, pixel) => isWrong(pixel) ? wrong : right;
   const colour = view.show === "errors" ? errors : (label) => colours[label];
-  putPixels(find("mask"), width, Uint32Array.from(labels, colour));
+  putPixels(find("mask"), width, new Uint32Array(labels).map(colour));
   find("mask").style.opacity = view.opacity;
   drawOutline(labels.map((label) => colours[label] === 0 ? 0 : label));
 }
@@ -570,7 +570,7 @@ function download(canvas, ending) {
 
 function saveMask() {
   const canvas = element("canvas", "");
-  putPixels(canvas, width, Uint32Array.from(result.labels, (label) => PALETTE[label]));
+  putPixels(canvas, width, new Uint32Array(result.labels).map((label) => PALETTE[label]));
   download(canvas, "mask");
 }
 
