@@ -74,7 +74,7 @@ def releases(scenes, tmp_path_factory):
     captions = dict.fromkeys(ids, "a photo of a meadow")
     theirs = {"synonym_matching": {}, "image_similarity": {}, "text_similarity": {}}
     for id in ids[:-1]:
-        path = f"/root/data/VOCdevkit/VOC2012/JPEGImages/{id}.jpg"
+        path = f"/data/VOCdevkit/VOC2012/JPEGImages/{id}.jpg"
         theirs["synonym_matching"][path] = ["people"]
         theirs["image_similarity"][path] = [{"bus": "buses"}.get(c, c) for c in seen[id]]
         theirs["text_similarity"][path] = seen[id][:1]
