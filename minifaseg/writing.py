@@ -42,6 +42,11 @@ def write(path: str | Path, save: Callable) -> None:
                           "choose another place with -o, or make room") from e
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """`write` for a text, in UTF-8."""
+    write(path, lambda file: file.write(text.encode()))
+
+
 def is_special(path: str | Path) -> bool:
     """Is there something that must not be replaced, such as a pipe or /dev/null?"""
     try:

@@ -14,6 +14,7 @@ from PIL import Image
 
 import minifaseg
 from minifaseg.__main__ import main as segment_command
+from minifaseg.bench.explorer import browser_path, launch
 from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.metrics import confusion, iou
@@ -21,10 +22,6 @@ from minifaseg.explore.__main__ import main as explore_command
 from minifaseg.labelling import label, upsample
 
 pytestmark = pytest.mark.browser
-
-
-def browser_path():
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 class Page:
@@ -95,12 +92,11 @@ class Page:
 
 @pytest.fixture(scope="module")
 def browser():
-    path = browser_path()
-    if path is None:
+    if browser_path() is None:
         pytest.skip("needs a browser: apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
     with playwright.sync_playwright() as p:
-        launched = p.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        launched = launch(p)
         yield launched
         launched.close()
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import made_from
 import results_csv
-from safetensors import safe_open
 
 from minifaseg.cartoon.stream import PLAIN
 from minifaseg.cartoon.things import THINGS
@@ -21,10 +20,9 @@ from minifaseg.cartoon.words import BACKDROPS, CLASSES, COLOURS, GROUNDS, NOUNS
 from minifaseg.checkpoints.checkpoint import Checkpoint
 from minifaseg.checkpoints.examine import DECODER
 from minifaseg.evaluate.markdown import table_lines
-from minifaseg.writing import write
+from minifaseg.writing import write_text
 
 HERE = Path(__file__).parent
-PARTS = {"unet": "model.diffusion_model.", "text": "cond_stage_model.", "vae": "first_stage_model."}
 METHODS = {"faseg": "FA-Seg", "wordings": "wordings", "leaveout": "leave-out"}
 
 # Rows of the table of scores: (what is measured, experiment, its row).
@@ -202,15 +200,14 @@ def training_facts(notes: dict) -> dict:
             "pictures": pictures}
 
 
-def count_parameters(weights: Path) -> Counter:
+def count_parameters(file: Checkpoint) -> Counter:
     """{part: numbers in its tensors}, and of "decoder", which is a part of the VAE."""
     found: Counter = Counter()
-    with safe_open(weights, "pt") as file:
-        for key in file.keys():
-            part = next(part for part, prefix in PARTS.items() if key.startswith(prefix))
-            size = math.prod(file.get_slice(key).get_shape())
+    for part, tensors in file.keys.items():
+        for name, (stored, opened) in tensors.items():
+            size = math.prod(opened.get_slice(stored).get_shape())
             found[part] += size
-            if key.removeprefix(PARTS[part]).startswith(DECODER):
+            if name.startswith(DECODER):
                 found["decoder"] += size
     return found
 
@@ -219,8 +216,8 @@ def sizes(weights: Path) -> dict:
     """What the file says of itself."""
     file = Checkpoint(weights)
     unet, vae, text = file.unet_config(), file.vae_config(), file.text_config()
-    count = count_parameters(weights)
-    total = sum(count[part] for part in PARTS)
+    count = count_parameters(file)
+    total = sum(count[part] for part in file.keys)
     numbers = {**count, "total": total, "used": total - count["decoder"]}
     return {
         **{name: f"{number / 1e6:.1f}" for name, number in numbers.items()},
@@ -292,8 +289,7 @@ def card(table: Path, weights: Path) -> str:
 
 def write_card(table: Path, weights: Path) -> None:
     """Writes the card beside the weights."""
-    text = card(table, weights)
-    write(weights.with_name("README.md"), lambda file: file.write(text.encode()))
+    write_text(weights.with_name("README.md"), card(table, weights))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ figures/explorer.png is drawn by a browser: Chromium, by Playwright (the extra `
 """
 import io
 import os
-import shutil
 import time
 from pathlib import Path
 
 import made_from
 from PIL import Image
 
+from minifaseg.bench.explorer import launch, open_page
 from minifaseg.explore.__main__ import main as explore
 
 HERE = Path(__file__).parent
@@ -48,12 +48,8 @@ def photograph(page_file: Path, out: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"),
-                                             args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": WIDE, "height": HIGH})
-        page.goto(page_file.absolute().as_uri())
-        while not page.evaluate("Boolean(window.explorer && window.explorer.result)"):
-            time.sleep(0.05)
+        browser = launch(playwright)
+        page = open_page(browser, page_file, viewport={"width": WIDE, "height": HIGH})
         box = page.locator("#stage").bounding_box()
         x, y = (box[start] + share * box[size] for start, share, size in
                 (("x", HOVERED[0], "width"), ("y", HOVERED[1], "height")))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import minifaseg
 from minifaseg.origin import digest, file_digest
-from minifaseg.writing import write
+from minifaseg.writing import write_text
 
 HERE = Path(__file__).parent
 PACKAGE = Path(minifaseg.__file__).parent
@@ -54,7 +54,7 @@ def note(things: dict[str, dict[str, str]], folder: Path = HERE / "figures") -> 
     known = read(folder) | things
     lines = [f" {json.dumps(name)}: {json.dumps(known[name])}" for name in sorted(known)]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
-    write(Path(folder) / "made_from.json", lambda file: file.write(text.encode()))
+    write_text(Path(folder) / "made_from.json", text)
 
 
 def of_experiment(name: str, weights: Path = WEIGHTS) -> dict[str, str]:

@@ -25,11 +25,11 @@ from PIL import Image
 
 from minifaseg.cartoon.painter import Scene
 from minifaseg.cartoon.words import CLASSES
+from minifaseg.explore.colours import BACKGROUND, IGNORED
+from minifaseg.explore.colours import CLASSES as COLOURS
 
 HEAT = "inferno"                                         # lightness grows with the value
 INK = "#1d1d22"
-BACKGROUND, IGNORED = "#2b2b30", "#e4e4e8"               # labels 0 and 255
-COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#5b5b66"]
 MARKERS = "os^vDPX"                                      # COLOURS: Okabe and Ito's, and a grey
 DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
 

@@ -7,7 +7,7 @@ from statistics import mean
 
 from minifaseg.evaluate.markdown import table_lines
 from minifaseg.evaluate.published import figures, kind, miou
-from minifaseg.writing import write
+from minifaseg.writing import write_text
 
 PAGE = Path(__file__).with_name("published.md")
 COLUMNS = ["data", "split", "method", "metric", "value", "classes", "threshold", "used", "source"]
@@ -240,4 +240,4 @@ shows that FA-Seg cannot be called the best by these figures.
 
 
 if __name__ == "__main__":
-    write(PAGE, lambda file: file.write(page().encode()))
+    write_text(PAGE, page())

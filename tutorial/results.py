@@ -43,7 +43,7 @@ from minifaseg.evaluate.rows import make_rows, positive
 from minifaseg.evaluate.tune import BUDGET, as_file, measure, open_scenes, tune_all, tuning_scenes
 from minifaseg.evaluate.workers import Workers, begin, cores
 from minifaseg.origin import digest
-from minifaseg.writing import write
+from minifaseg.writing import write_text
 
 HERE = Path(__file__).parent
 TUNING = range(5000, 5060)
@@ -66,7 +66,7 @@ def tune(setup):
     seeds = TUNING[: setup.scenes]
     found = tune_all(minifaseg.METHODS, setup.weights, seeds, setup.device, setup.jobs,
                      setup.budget, file)
-    write(setup.weights.with_suffix(".json"), lambda f: f.write(as_file(found).encode()))
+    write_text(setup.weights.with_suffix(".json"), as_file(found))
 
     model = minifaseg.load(setup.weights, setup.device, "float32")
     tried = {name: [] for name in found}                  # method -> [(hyperparameters, mIoU)]

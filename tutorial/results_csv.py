@@ -20,7 +20,7 @@ from experiments import EXPERIMENTS, YARDSTICK, command
 from results_tables import ceilings
 
 from minifaseg.cartoon.words import CLASSES
-from minifaseg.writing import write
+from minifaseg.writing import write_text
 
 COLUMNS = ["experiment", "command", "row", "pictures", "threshold", "miou", "miou_low", "miou_high",
            "difference", "difference_low", "difference_high", "things", "pixel_accuracy",
@@ -92,4 +92,4 @@ def write_csv(path: Path, measured: dict[str, dict], seeds: range) -> None:
     writer.writeheader()
     for name in (*EXPERIMENTS, *REFERENCES):
         writer.writerows(found.get(name, []))
-    write(path, lambda file: file.write(out.getvalue().encode()))
+    write_text(path, out.getvalue())

@@ -12,7 +12,7 @@ from results_csv import write_csv
 from results_pictures import curves, gallery
 from results_tables import numbers_table, table, time_table
 
-from minifaseg.writing import write
+from minifaseg.writing import write_text
 
 # In runs/results: what the search tried, and how long the last run took.
 TUNED, LAST = "tuned.json", "last.json"
@@ -85,7 +85,7 @@ def fill_page(page, tables):
         if filled != text:
             changed.add(name)
         text = filled
-    write(page, lambda file: file.write(text.encode()))
+    write_text(page, text)
     return changed
 
 

@@ -9,7 +9,7 @@ from experiments import arguments, command
 
 from minifaseg.evaluate.tune import BUDGET
 from minifaseg.origin import code_digest, digest, file_digest
-from minifaseg.writing import write
+from minifaseg.writing import write_text
 
 MADE, SECONDS = "made_from.json", "seconds.txt"  # in an experiment's folder
 
@@ -86,4 +86,4 @@ class Setup:
 
 
 def save(path, content):
-    write(path, lambda file: file.write((json.dumps(content, indent=1) + "\n").encode()))
+    write_text(path, json.dumps(content, indent=1) + "\n")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import made_from
 import numpy as np
+import plots
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import minifaseg
 from minifaseg import hard, labelling, ttf
 from minifaseg.cartoon.painter import paint
-from minifaseg.cartoon.words import CLASSES as PAINTED
 from minifaseg.images import mask_image, overlay
 
 SEED = 159
@@ -52,10 +52,7 @@ def main(folder: Path = Path(__file__).parent / "figures") -> None:
     scene = paint(SEED, 512, things=("cat", "dog"), ground="grass")
     image = scene.image
     image.save(folder / "meadow.png")
-    truth = np.zeros_like(scene.labels)
-    for i, name in enumerate(CLASSES, start=1):
-        truth[scene.labels == PAINTED.index(name) + 1] = i
-    mask_image(truth).save(folder / "meadow_truth.png")
+    mask_image(plots.truth(scene, CLASSES)).save(folder / "meadow_truth.png")
     model = minifaseg.load("cartoon")
     result = minifaseg.segment(image, CLASSES, model)
     method = minifaseg.make_method("faseg", model)

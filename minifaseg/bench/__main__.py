@@ -26,7 +26,7 @@ from ..errors import InputError
 from ..machine import machine
 from ..model import load
 from ..origin import code_digest, digest, weights_digest
-from ..writing import write
+from ..writing import write, write_text
 from .experiments import EXPERIMENTS
 from .random_weights import random_sd15
 from .report import markdown
@@ -87,10 +87,6 @@ def measure(names: list[str], setting: Setting, out: Path) -> dict:
             found[name] = about | {"result": EXPERIMENTS[name](setting)}
             write_text(out / f"{name}.json", json.dumps(found[name], indent=1))
     return found
-
-
-def write_text(path: Path, text: str) -> None:
-    write(path, lambda file: file.write(text.encode()))
 
 
 def run(a: argparse.Namespace) -> None:

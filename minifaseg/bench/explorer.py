@@ -20,6 +20,7 @@ import numpy as np
 import minifaseg
 
 from ..cartoon.painter import paint
+from ..errors import InputError
 from ..evaluate.markdown import table_lines
 from ..explore.__main__ import main as explore
 from ..labelling import label
@@ -34,7 +35,6 @@ RUN = """async (changes) => {
           labels: [...result.labels]};
 }"""
 
-
 MOVES = (("threshold", 0.4), ("threshold", 0.35), ("tau", 2), ("tau", 1), ("weight", 0.5))
 # From the hand on a slider to the drawn page.
 MOVE = """async ([name, value]) => {
@@ -46,6 +46,31 @@ MOVE = """async ([name, value]) => {
   await new Promise(requestAnimationFrame);
   return performance.now() - begun;
 }"""
+
+
+def launch(playwright: Any) -> Any:
+    """The browser of this machine, without a window. Raises InputError if there is none."""
+    path = browser_path()
+    if path is None:
+        raise InputError("no browser here: apt-get install chromium")
+    return playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+
+
+def browser_path() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def open_page(browser: Any, file: Path, **options: Any) -> Any:
+    """A page of the explorer that has drawn its first mask. options: of Playwright's new_page.
+
+    Playwright's own way of waiting is forbidden by the page's Content-Security-Policy.
+    """
+    page = browser.new_page(**options)
+    page.goto(file.absolute().as_uri())
+    while not page.evaluate("Boolean(window.explorer && window.explorer.result)"):
+        time.sleep(0.01)
+    return page
 
 
 def settings_of(levels: int) -> dict[str, dict[str, Any]]:
@@ -93,12 +118,9 @@ def main() -> None:
         if explore([str(picture), *CLASSES, *options]):
             raise SystemExit(1)
         with sync_playwright() as playwright:
-            path = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-            page, begun = browser.new_page(), time.perf_counter()
-            page.goto(file.as_uri())
-            while not page.evaluate("Boolean(window.explorer && window.explorer.result)"):
-                time.sleep(0.01)
+            browser = launch(playwright)
+            begun = time.perf_counter()
+            page = open_page(browser, file)
             opened = time.perf_counter() - begun
             model = minifaseg.load(a.weights)
             rows = [(name, f"{apart:.4f}", f"{100 * alike:.2f} %", f"{milliseconds:.0f}")

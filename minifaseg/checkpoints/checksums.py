@@ -68,25 +68,23 @@ def read_known(path: Path = FILE) -> dict[str, Known]:
 def judge(path: Path, known: Mapping[str, Known], full: bool = False) -> Verdict:
     """What a .safetensors file is. full: read it even if the name of its blob says enough."""
     size = path.stat().st_size
-    whole = expected_size(path)
-    if whole is not None and size < whole:
-        return Verdict("cut short", f"{size:,} of {whole:,} bytes are there; download it again")
     try:
         open_file(path)
     except InputError as e:
+        whole = expected_size(path)
+        if whole is not None and size < whole:
+            return Verdict("cut short", f"{size:,} of {whole:,} bytes are there; download it again")
         return Verdict("damaged", str(e).removeprefix(f"{path}: "))
 
     named = blob_name(path)
     if named and not full:
-        return _by_checksum(named, size, known, f"by its blob's name in the hub cache{HOW_TO_READ}")
+        how = "by its blob's name in the hub cache; --full reads it"
+        return _by_checksum(named, size, known, how)
     found = sha256_of(path)
     if named and found != named:
         return Verdict("damaged", "other content than its blob in the hub cache is named after "
                                   f"({named}); fetch it again with --force", found)
     return _by_checksum(found, size, known, "read whole", named is None)
-
-
-HOW_TO_READ = "; --full reads it"
 
 
 def _by_checksum(sha256, size, known, how, may_be_damaged=False):

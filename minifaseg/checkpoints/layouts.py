@@ -101,12 +101,19 @@ def _open_part(layout, part, half):
         raise InputError(f"{folder}: {explain_missing(folder, FOLDER[part], found, pipeline)}")
     layout.files[part] = (variant, found)
     path = found[variant]
-    return map(open_file, shards(path) if path.suffix == ".json" else [path])
+    return map(open_file, tensor_files(path))
 
 
-def shards(index: Path) -> list[Path]:
-    """The files that an index.json lists: files beside it, nowhere else. Raises InputError."""
-    places: Any = read_json(index).get("weight_map")
+def tensor_files(path: Path) -> list[Path]:
+    """A file that holds tensors by itself, or the shards that an index.json lists.
+
+    These are files beside it, nowhere else. Raises InputError.
+    """
+    return _shards(path) if path.suffix == ".json" else [path]
+
+
+def _shards(index):
+    places = read_json(index).get("weight_map")
     _check_shards(index, places)
     return [index.parent / name for name in dict.fromkeys(places.values())]
 

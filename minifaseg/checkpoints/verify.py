@@ -14,7 +14,7 @@ from .checkpoint import Checkpoint
 from .checksums import judge, read_known
 from .examine import examine
 from .hub import FOLDER, weight_files
-from .layouts import shards
+from .layouts import tensor_files
 from .refusals import check_exists
 
 # Where published answers are of float32 and the weights at hand of float16: diffusers' own
@@ -45,10 +45,12 @@ def verify(path: Path, full: bool = False, known: Path | None = None,
     if not good:
         print("does not verify, see above")
         return 1
-    loads = check_loads(path)
-    if not loads or device is None:
-        return 0 if loads else 1
-    return 0 if check_activations(path, known, device) else 1
+    checkpoint = Checkpoint(path)
+    if not check_loads(checkpoint):
+        return 1
+    if device and not check_activations(checkpoint, known, device):
+        return 1
+    return 0
 
 
 def weights_of(path: Path) -> Iterator[Path]:
@@ -58,7 +60,7 @@ def weights_of(path: Path) -> Iterator[Path]:
         return
     for part in FOLDER:
         for file in weight_files(path, part).values():
-            yield from shards(file) if file.suffix == ".json" else [file]
+            yield from tensor_files(file)
 
 
 def files_read(checkpoint: Checkpoint) -> Iterator[Path]:
@@ -67,25 +69,23 @@ def files_read(checkpoint: Checkpoint) -> Iterator[Path]:
     if layout.single:
         yield layout.path
     for variant, found in layout.files.values():
-        file = found[variant]
-        yield from shards(file) if file.suffix == ".json" else [file]
+        yield from tensor_files(found[variant])
 
 
-def check_loads(path: Path) -> bool:
-    """Prints whether all tensors are there and fit; nothing is loaded. Raises InputError."""
-    file = Checkpoint(path)
-    for part in file.keys:
-        _, problems, _ = examine(file, part)
+def check_loads(checkpoint: Checkpoint) -> bool:
+    """Prints whether all tensors are there and fit; nothing is loaded."""
+    for part in checkpoint.keys:
+        _, problems, _ = examine(checkpoint, part)
         if problems:
             print(f"{part}: {shown(first_few(problems))}; look closer: "
-                  f"{WEIGHTS_COMMAND} inspect {shown(path)}")
+                  f"{WEIGHTS_COMMAND} inspect {shown(checkpoint.path)}")
             return False
     print("all tensors are there and fit: loads")
     return True
 
 
 # ---- known activations ---------------------------------------------------------------------------
-def check_activations(path: Path, known: Path | None, device: torch.device) -> bool:
+def check_activations(checkpoint: Checkpoint, known: Path | None, device: torch.device) -> bool:
     """Prints every known answer beside ours. Returns whether all are met. Raises InputError."""
     table = known / activations.FILE.name if known else activations.FILE
     repository, cases = activations.read_cases(table)
@@ -98,7 +98,6 @@ def check_activations(path: Path, known: Path | None, device: torch.device) -> b
               f"from the hub's data set {repository}", flush=True)
         find = activations.from_hub(repository)
 
-    checkpoint = Checkpoint(path)
     check_sizes(checkpoint, cases)
     met = 0
     for case, network in with_networks(checkpoint, cases, device):

@@ -20,7 +20,7 @@ from ..memory import keep_freed_memory
 from ..messages import exit_with
 from ..model import Model
 from ..ranks import own_device, place
-from ..writing import write
+from ..writing import write, write_text
 from . import table
 from .bootstrap import confidence
 from .candidates import Candidates, Captions
@@ -166,10 +166,6 @@ def publish(a: argparse.Namespace, report: dict) -> None:
     print(markdown, end="")
     if a.json:
         write_text(a.json, as_json + "\n")
-
-
-def write_text(path: str | Path, text: str) -> None:
-    write(path, lambda file: file.write(text.encode()))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

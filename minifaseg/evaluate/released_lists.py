@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError, first_few
-from ..writing import write
+from ..writing import write_text
 from .candidates import Listing, read_object, tidy
 from .datasets import Dataset
 
@@ -67,8 +67,7 @@ class ReleasedList:
 
     def save(self, path: Path) -> Path:
         """Writes it as a file that `--candidates` takes."""
-        text = json.dumps(self.names, indent=0)
-        write(path, lambda file: file.write(text.encode()))
+        write_text(path, json.dumps(self.names, indent=0))
         return path
 
 

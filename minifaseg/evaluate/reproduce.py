@@ -27,7 +27,7 @@ from ..memory import keep_freed_memory
 from ..messages import exit_with
 from ..model import Model
 from ..ranks import own_device, place
-from ..writing import write
+from ..writing import write_text
 from . import released_lists
 from .bootstrap import confidence
 from .candidates import Candidates, Captions, read_object
@@ -190,8 +190,7 @@ def seconds_a_picture(folder: Path, found: Measured, pictures: int) -> float:
         before = read_object(path)
         computed, seconds = computed + before["computed"], seconds + before["seconds"]
     if found.computed and place()[0] == 0:
-        text = json.dumps({"computed": computed, "seconds": seconds})
-        write(path, lambda file: file.write(text.encode()))
+        write_text(path, json.dumps({"computed": computed, "seconds": seconds}))
     return seconds / computed if computed else math.nan
 
 
@@ -224,10 +223,8 @@ def run(a: argparse.Namespace) -> int:
 
 def publish(out: Path, outcomes: list[Outcome], about: dict, absent: dict[str, str]) -> None:
     """Writes both files; after every row anew, so that a stopped run leaves what it has."""
-    texts = {"reproduce.md": as_markdown(outcomes, about, absent),
-             "reproduce.json": as_json(outcomes, about, absent)}
-    for name, text in texts.items():
-        write(out / name, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
+    write_text(out / "reproduce.md", as_markdown(outcomes, about, absent))
+    write_text(out / "reproduce.json", as_json(outcomes, about, absent))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

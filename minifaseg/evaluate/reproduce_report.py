@@ -12,6 +12,7 @@ from ..checkpoints.checksums import judge, read_known
 from ..checkpoints.verify import files_read
 from ..machine import machine
 from ..model import Model
+from ..origin import LIBRARIES
 from .markdown import table_lines
 from .protocols import DATA_SETS, MEAN, TOLERANCE, Protocol
 from .table import percent, with_interval, without_nan
@@ -69,7 +70,7 @@ def surroundings(model: Model) -> dict[str, Any]:
         files.append({"file": path.name, "sha256": verdict.sha256, "is": verdict.kind,
                       "reason": verdict.reason})
     is_sd15 = all(file["is"] == "known" for file in files)
-    versions = {name: version(name) for name in ("torch", "transformers", "numpy", "pillow")}
+    versions = {name: version(name) for name in LIBRARIES}
     return {"date": date.today().isoformat(), "minifaseg": __version__,
             "python": platform.python_version(), **versions,
             "device": machine(str(model.device)), "dtype": str(model.dtype).replace("torch.", ""),

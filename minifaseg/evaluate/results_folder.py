@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutputError
-from ..writing import write
+from ..writing import write_text
 
 
 class Results:
@@ -48,7 +48,7 @@ class Results:
             raise InputError(f"{folder}: holds results of other settings (see settings.json "
                              "there); give another --out, or delete it")
         if rank == 0:               # the others find it, or a folder that nobody has used
-            write(head, lambda file: file.write(text.encode()))
+            write_text(head, text)
 
     def _read(self, path: Path) -> None:
         text = path.read_bytes()

@@ -24,7 +24,7 @@ import minifaseg
 from ..labelling import pixel_scores
 from ..messages import exit_with
 from ..model import Model
-from ..writing import write
+from ..writing import write_text
 from . import tries
 from .candidates import Candidates, Captions
 from .choices import choices, start
@@ -299,7 +299,7 @@ def run(a: argparse.Namespace) -> int:
     found = as_file(tune_all(split(a.method), a.weights, a.seeds, a.device, a.jobs, a.budget,
                              a.tried))
     if a.save:
-        write(a.save, lambda file: file.write(found.encode()))
+        write_text(a.save, found)
     print(found, end="")
     return 0
 

@@ -27,7 +27,7 @@ from ..messages import complain, print_above_bar, warnings_in_one_line
 from ..methods import parse_method
 from ..model import Model
 from ..pictures.opening import decode, pixel_limit
-from ..writing import write
+from ..writing import write_text
 from .pack import OWN, grids_of, pack
 from .page import make_page
 
@@ -207,7 +207,7 @@ def run(args: Namespace) -> None:
     facts |= {"name": subject.name, "caption": args.caption, "weights": model.source,
               "call": calls(args, subject, fixed(hyperparameters), model)}
     text = make_page(facts, arrays, f"{subject.name} - minifaseg explorer")
-    write(out, lambda file: file.write(text.encode()))
+    write_text(out, text)
     print(f"{out}: {len(text) / 1e6:.1f} MB")
 
 

@@ -1,4 +1,4 @@
-"""The page's colours, those of the notebooks (tutorial/plots.py).
+"""The page's colours, which the notebooks have, too (tutorial/plots.py).
 
 Classes: Okabe and Ito's seven and a grey, which stay apart for colour-blind readers. Heat maps:
 matplotlib's inferno, whose lightness grows with the value.

@@ -76,9 +76,10 @@ def pack(captures: Sequence[tuple[int, CapturedAttention]], method: FASeg, image
     shown, first = fit(image), captures[0][1]
     views = len(next(iter(first.record.values())).q)
     arrays, ends = Arrays(), [0]
+    C = [class_maps_of(captured) for _, captured in captures]
     for v in range(views):
         for t, (_, captured) in enumerate(captures):
-            add_view(arrays, captured, t, v, levels, bits)
+            add_view(arrays, captured, C[t], t, v, levels, bits)
         ends.append(arrays.size)
     if truth is not None:
         arrays.add("truth", np.asarray(Image.fromarray(truth).resize(shown.size, 0)))
@@ -96,12 +97,20 @@ def pack(captures: Sequence[tuple[int, CapturedAttention]], method: FASeg, image
     return facts, arrays.packed()
 
 
-def add_view(arrays: Arrays, captured: CapturedAttention, t: int, v: int, levels: Sequence[int],
-             bits: int | None) -> None:
-    """The maps of one view of the t-th capture."""
+def class_maps_of(captured: CapturedAttention) -> list[np.ndarray]:
+    """C_r of every level, coarse to fine: (B, n, K)."""
+    found = []
+    for grid in captured.grids:
+        C = captured.cross_map(grid, captured.lookup.states)                # (B, G, n, T)
+        found.append(class_maps(C, captured.lookup).float().cpu().numpy())
+    return found
+
+
+def add_view(arrays: Arrays, captured: CapturedAttention, C: list[np.ndarray], t: int, v: int,
+             levels: Sequence[int], bits: int | None) -> None:
+    """The maps of one view of the t-th capture. C: see class_maps_of."""
     for r, grid in enumerate(captured.grids):
-        C = class_maps(captured.cross_map(grid, captured.lookup.states), captured.lookup)
-        arrays.add(f"cross/{t}/{v}/{r}", C[v].float().cpu().numpy())        # (n, K)
+        arrays.add(f"cross/{t}/{v}/{r}", C[r][v])                           # (n, K)
         if grid[0] in levels:
             own = FINEST if grid == captured.grids[-1] else COARSER
             codes, scale = encode(captured.self_map(grid)[v].float().cpu(), bits or own)
