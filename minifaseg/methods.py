@@ -5,8 +5,10 @@ On a command line hyperparameters are written after the method's name:
     faseg:tau=0                             one is changed
     "faseg:levels=(0,0,0,1);flip=False"     several are changed
     "wordings:wordings=('{}','red {}')"     texts are hyperparameters, too
+    "iseg,faseg:tau=0"                      several methods (split_specs)
 """
 import ast
+import re
 from dataclasses import fields
 from importlib import import_module
 from numbers import Integral, Real
@@ -25,6 +27,11 @@ METHODS = {"faseg": ("minifaseg.faseg", "FASeg"),
            "wordings": ("minifaseg.wordings", "Wordings"),
            "leaveout": ("minifaseg.leaveout", "LeaveOut")}
 UNSUPERVISED = ("diffseg", "iseg")                         # these also run without classes
+
+
+def split_specs(text: str) -> list[str]:
+    """"iseg,faseg:levels=(0,1)" -> the methods, split at the commas that are outside brackets."""
+    return [part.strip() for part in re.split(r",(?![^()]*\))", text) if part.strip()]
 
 
 def parse_method(spec: str) -> tuple[str, dict[str, Any]]:

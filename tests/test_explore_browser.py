@@ -20,6 +20,7 @@ from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.metrics import confusion, iou
 from minifaseg.explore.__main__ import main as explore_command
 from minifaseg.labelling import label, upsample
+from minifaseg.prompts import class_prompts
 
 pytestmark = pytest.mark.browser
 
@@ -63,7 +64,7 @@ class Page:
         found = self.ask("""async (changes) => {
             const {data, method} = window.explorer;
             const result = await method.run({...data.own, ...changes});
-            return {scores: [...result.scores], labels: [...result.labels], data: {grid: data.grids.at(-1), K: data.classes.length,
+            return {scores: [...result.scores], labels: [...result.labels], data: {grid: data.grids.at(-1), K: result.classes.length,
                     size: [data.height, data.width]}};
         }""", changes)
         facts = found["data"]
@@ -172,7 +173,7 @@ def test_hover_and_bars(meadow, opened):
 def test_legend_shows_shares_and_switches_classes_off(meadow, opened):
     page = opened(meadow)
     shares = [(page.labels == i).mean() * 100 for i in (1, 2, 3, 0)]
-    shown = [float(t.partition("%")[0]) for t in page.page.locator(".share").all_inner_texts() if "%" in t]
+    shown = [float(t.partition("%")[0]) for t in page.page.locator(".word:not([hidden]) .share").all_inner_texts() if "%" in t]
     np.testing.assert_allclose(shown, shares, atol=0.06)
     before = page.page.locator("#mask").evaluate("c => c.toDataURL()")
     page.page.locator(".word .swatch input").first.uncheck(force=True)
@@ -289,7 +290,7 @@ def test_truth_and_live_miou(scene, opened):
     """By metrics.py's confusion, over the labels that occur."""
     page = opened(scene)
     painted = paint(7, 128)
-    classes = facts_of(scene)["classes"]
+    classes = facts_of(scene)["classes"]["own"]
     truth = np.zeros((128, 128), np.uint8)
     for i, name in enumerate(classes, start=1):
         truth[painted.labels == CLASSES.index(name) + 1] = i
@@ -327,17 +328,25 @@ def test_equal_to_python_at_real_size(bits, share, opened, tmp_path_factory):
         assert apart <= 0.01 and alike >= share, name
 
 
-def test_mask_is_saved_as_it_is(meadow, opened, tmp_path):
-    """The file that the page hands out shows the labels' areas."""
+def test_the_saved_mask_is_the_commands(meadow, opened, tmp_path):
+    """An indexed PNG: the labels, and the colours of the file that the command writes."""
     page = opened(meadow)
-    with page.page.expect_download() as waiting:
-        page.page.locator("#save-mask").click()
-    waiting.value.save_as(tmp_path / "mask.png")
-    saved = np.array(Image.open(tmp_path / "mask.png").convert("RGB"))
-    labels = page.labels
-    assert saved.shape[:2] == labels.shape
-    colours = {i: np.unique(saved[labels == i].reshape(-1, 3), axis=0) for i in np.unique(labels)}
-    assert all(len(c) == 1 for c in colours.values()) and len({tuple(c[0]) for c in colours.values()}) == len(colours)
+    saved = download(page, "#save-mask", tmp_path)
+    assert segment_command([str(MEADOW), *WORDS, "--weights", "cartoon", "--device", "cpu", "-o", str(tmp_path / "mask.png"), "--no-overlay"]) == 0
+    commands = Image.open(tmp_path / "mask.png")
+    assert saved.mode == commands.mode == "P" and saved.palette.palette == commands.palette.palette
+    assert np.array_equal(saved, page.labels) and (np.array(saved) == np.array(commands)).mean() > 0.995
+
+
+def test_the_saved_view_has_the_marks(meadow, opened, tmp_path):
+    page = opened(meadow)
+    plain = np.array(download(page, "#save-view", tmp_path).convert("RGB")).astype(int)
+    page.ask("() => scrollTo({top: 0, behavior: 'instant'})")
+    pin(page, PINNED[:1])
+    marked = np.array(download(page, "#save-view", tmp_path).convert("RGB")).astype(int)
+    rows, columns = np.nonzero(np.abs(marked - plain).sum(2) > 100)
+    side = len(plain) / 32
+    assert rows.size and abs(rows.mean() / side - 24.5) < 0.5 and abs(columns.mean() / side - 9.5) < 0.5
 
 
 def test_a_page_without_flip_has_no_flip(tmp_path, opened):
@@ -386,7 +395,7 @@ def test_hostile_names_are_shown_and_never_run(tmp_path, opened, monkeypatch):
 
     def packed(*arguments):
         facts, arrays = pack(*arguments)
-        return facts | {"classes": hostile}, arrays                         # the model knows no such words: they come in here
+        return facts | {"classes": dict.fromkeys(facts["classes"], hostile)}, arrays                         # the model knows no such words: they come in here
     monkeypatch.setattr(command, "pack", packed)
     monkeypatch.setattr(command, "calls", lambda *_: {"command": f"python {HOSTILE}", "python": HOSTILE, "numbers": {}, "recommended": {}})
     file = tmp_path / "x.html"
@@ -397,7 +406,7 @@ def test_hostile_names_are_shown_and_never_run(tmp_path, opened, monkeypatch):
     assert page.ask("() => document.title") == f"{strange.name} - minifaseg explorer"
     shown = page.ask("() => document.body.innerText")
     assert HOSTILE in shown and strange.name in shown and "\U0001f408" in shown
-    assert page.ask("() => document.querySelectorAll('img').length") == 0
+    assert page.ask("() => [...document.querySelectorAll('img')].map((e) => e.src.slice(0, 11))") == ["data:image/"]
     page.hover(0.3, 0.5)
     assert page.ask("() => document.title") != "owned"
     assert html.escape(strange.name) in file.read_text(encoding="utf-8")
@@ -413,3 +422,251 @@ def test_the_policy_forbids_all_else(meadow, browser):
     page.troubles.clear()
     assert page.ask("() => fetch('https://example.org').then(() => 'went out', () => 'refused')") == "refused"
     page.context.close()
+
+
+# ---- masks without words, other methods, controls, the tour ---------------------------------------
+def array_on_page(page, script):
+    """(height, width) labels that a script gives."""
+    height, width = page.ask("() => [data.height, data.width]")
+    return np.array(page.ask(f"() => [...{script}]"), np.uint8).reshape(height, width)
+
+
+def pin(page, cells):
+    """Pins these cells of the finest grid, by clicks."""
+    for i, (row, column) in enumerate(cells):
+        page.hover((column + 0.5) / 32, (row + 0.5) / 32)
+        page.page.keyboard.down("Shift")
+        page.page.mouse.down()
+        page.page.mouse.up()
+        page.page.keyboard.up("Shift")
+        page.until(f"view.pins.length === {i + 1} && Boolean(view.pins[{i}].maps)")
+    page.settled()
+
+
+def rows_of_a_walk(A, cells, tau):
+    """(pins, n): rows of A^tau, each divided by its maximum, by a matrix power."""
+    side = int(len(A) ** 0.5)
+    places = [row * side // 32 * side + column * side // 32 for row, column in cells]
+    rows = torch.linalg.matrix_power(A.double(), tau)[places]
+    return rows / rows.amax(1, keepdim=True)
+
+
+PINNED = [(24, 9), (22, 24)]                                                # the cat's belly, the dog
+
+
+@pytest.mark.parametrize("level, tau, threshold", [(3, 2, 0.2), (3, 5, 0.4), (2, 1, 0.15)])
+def test_a_segment_from_pins(meadow, opened, model, tmp_path, level, tau, threshold):
+    """Rows of A^tau, thresholded at the picture's size; together, or each pin for itself; saved with its labels."""
+    captured = minifaseg.make_method("faseg", model).capture(model, Image.open(MEADOW).convert("RGB"), WORDS)
+    side = captured.grids[level][0]
+    maps = rows_of_a_walk(captured.self_map(captured.grids[level])[0], PINNED, tau).view(2, side, side)
+    expected = label(maps.float(), (512, 512), threshold)
+    page = opened(meadow)
+    pin(page, PINNED)
+    page.page.select_option("#segment-level", str(level))
+    page.set("steps", tau)
+    page.set("reach", threshold)
+    page.until("view.show === 'pins'")
+    assert (array_on_page(page, "segment.labels") == (expected > 0)).mean() > 0.995
+    page.page.locator("[data-segment=apart] input").check()
+    page.settled()
+    apart = array_on_page(page, "segment.labels")
+    assert (apart == expected).mean() > 0.995 and set(np.unique(apart)) == {0, 1, 2}
+    assert f"{100 * (apart > 0).mean():.1f}" in page.text("#segment-said")
+    saved = download(page, "#save-segment", tmp_path)
+    assert saved.mode == "P" and np.array_equal(saved, apart)
+    page.page.keyboard.press("Escape")                                      # no pin, no segment: the mask is back
+    page.settled()
+    assert page.ask("() => view.show") == "mask" and not page.page.locator("#pins").is_visible()
+
+
+def download(page, button, folder):
+    with page.page.expect_download() as waiting:
+        page.page.locator(button).click()
+    waiting.value.save_as(folder / "saved.png")
+    return Image.open(folder / "saved.png")
+
+
+def test_where_attention_lies_is_said(meadow, opened, model):
+    """By the truth: 72 % of the belly's row is on the cat."""
+    captured = minifaseg.make_method("faseg", model).capture(model, Image.open(MEADOW).convert("RGB"), WORDS)
+    truth = np.array(Image.open(MEADOW.with_name("meadow_truth.png")))
+    on_cat = (truth == 1).reshape(32, 16, 32, 16).mean((1, 3)).ravel()
+    A = captured.self_map(captured.grids[3])[0].numpy()
+    cell = PINNED[0][0] * 32 + PINNED[0][1]
+    page = opened(meadow)
+    pin(page, PINNED[:1])
+    for place, values in zip(page.page.locator(".pin .direction p").all_inner_texts(), (A[cell], A[:, cell])):
+        share = 100 * (values * on_cat).sum() / values.sum()
+        assert float(re.search(r"([\d.]+)\s% on cat", place)[1]) == pytest.approx(share, abs=0.3)
+
+
+def test_other_methods_can_be_switched_to(tmp_path, opened, model):
+    specs = ["iseg", "datasetdiffusion", "diffseg", "invseg"]
+    assert explore(tmp_path / "x.html", MEADOW, *WORDS, "--method", ",".join(specs)) == 0
+    page = opened(tmp_path / "x.html")
+    own = page.page.locator("#mask").evaluate("c => c.toDataURL()")
+    for spec in specs:
+        page.page.locator("#methods label", has_text=spec).click()
+        page.hover(0.3, 0.55)
+        x, y = page.ask("() => [view.cell.x, view.cell.y]")
+        result = minifaseg.segment(MEADOW, WORDS, model, method=spec)
+        assert np.array_equal(array_on_page(page, "shown().labels"), result.labels)
+        shown = [float(t) for t in page.page.locator(".word:not([hidden]) .score-here").all_inner_texts() if t.strip()]
+        np.testing.assert_allclose(shown, result.scores[:, y, x], atol=0.012)
+        assert page.page.locator("#mask").evaluate("c => c.toDataURL()") != own and page.page.locator("#other-note").is_visible()
+        assert result.classes[result.scores[:, y, x].argmax()] in page.text("#verdict")
+    page.page.locator("#methods label", has_text="FA-Seg").click()
+    page.settled()
+    assert page.page.locator("#mask").evaluate("c => c.toDataURL()") == own and not page.page.locator("#other-note").is_visible()
+
+
+def test_a_page_of_one_method_has_no_switch(meadow, opened):
+    assert not opened(meadow).page.locator("#methods").is_visible()
+
+
+def press(page, control):
+    page.page.locator(f"[data-control={control}] button").click()
+    page.ask("() => last")                                                  # the promise of what was begun
+    page.settled()
+
+
+def test_controls_that_ask_other_words(meadow, opened, model):
+    """Labels as Python has them with these words in P'; what the page says about them is counted anew here."""
+    method = minifaseg.make_method("faseg", model)
+    captured = method.capture(model, Image.open(MEADOW).convert("RGB"), WORDS)
+    truth = np.array(Image.open(MEADOW.with_name("meadow_truth.png")))
+    page = opened(meadow)
+    own, command = page.labels, page.text("#command")
+    for control, words in (("absent", (*WORDS, "bus")), ("twice", (*WORDS, "cat")), ("reversed", WORDS[::-1])):
+        press(page, control)
+        expected = label(method.scores(captured, class_prompts(model.text, words)), (512, 512), method.threshold)
+        if control == "reversed":
+            expected = np.array([0, 3, 2, 1], np.uint8)[expected]
+        labels = page.labels
+        assert (labels == expected).mean() > 0.995, control
+        said = page.text(f"[data-control={control}] output")
+        changed = 100 * (labels != own).mean()
+        assert said.startswith(f"{changed:.1f}") and (f"{100 * (labels == 4).mean():.1f}" in said or len(words) == 3)
+        miou = np.nanmean(iou(confusion(truth, labels, len(words) + 1)))
+        assert f"→ {miou:.3f}" in said
+        assert ("is false here" in said) == (changed >= 0.5) and ("holds here" in said) == (changed < 0.5)
+        assert page.page.locator(".word:not([hidden])").count() == 2 + len(words)   # a head and the background, too
+        assert page.page.locator("#pressed").is_visible() and page.page.locator("#beyond").is_visible()
+        assert page.text("#command") == command
+    press(page, "reversed")                                                 # once more: as before
+    assert np.array_equal(page.labels, own) and not page.page.locator("#pressed").is_visible()
+    assert [page.text(f"[data-control={c}] output")[-14:] for c in ("absent", "twice", "reversed")] == ["is false here.", "is false here.", "im holds here."]
+
+
+def test_controls_of_self_attention_and_levels(meadow, opened, model, tmp_path):
+    """Uniform: every map is constant, so nothing is found. Levels left out: the command that the page names gives the same."""
+    page = opened(meadow)
+    own = page.labels
+    press(page, "uniform")
+    assert not page.labels.any() and "holds here" in page.text("[data-control=uniform] output")
+    press(page, "fine")                                                     # releases the other
+    assert page.settings["levels"] == [0.5, 0.5, 0, 0] and page.settings["uniform"] is False
+    assert not page.page.locator("#beyond").is_visible()
+    result = eval(page.text("#python"), {"minifaseg": minifaseg, "model": model})
+    assert (result.labels == page.labels).mean() > 0.995
+    press(page, "coarse")                                                   # the cartoon model gives coarse levels no weight
+    assert page.settings["levels"] == [0, 0, 0, 1] and np.array_equal(page.labels, own)
+    assert "is false here" in page.text("[data-control=coarse] output")
+    page.set("theta", 0.5)                                                  # a number that is moved meanwhile stays
+    page.page.locator("#release").click()
+    page.ask("() => last")
+    page.settled()
+    assert page.settings["threshold"] == 0.5 and page.settings["levels"] == [0, 0, 0, 1]
+    page.page.locator("#reset").click()
+    page.settled()
+    assert np.array_equal(page.labels, own)
+
+
+def test_levels_left_out_keep_the_sum_of_weights(tmp_path, opened):
+    """So that the threshold means the same."""
+    assert explore(tmp_path / "x.html", "--scene", 1, "--method", "faseg:levels=(0.1,0.1,0.5,0.3)") == 0
+    page = opened(tmp_path / "x.html")
+    for control, expected in (("coarse", [0, 0, 0.625, 0.375]), ("fine", [0.5, 0.5, 0, 0])):
+        press(page, control)
+        np.testing.assert_allclose(page.settings["levels"], expected)
+
+
+def step(page):
+    page.ask("() => last")
+    page.settled()
+    assert page.page.locator("#tour li:visible").count() == 1
+    return int(page.text("#step"))
+
+
+def test_the_tour(meadow, opened):
+    """Eight steps by keys and by buttons: each shows its place and sets the sliders; Esc gives the reader's numbers back."""
+    page = opened(meadow, reduced_motion="reduce")
+    page.set("theta", 0.42)
+    mine, keys, button = page.settings, page.page.keyboard, page.page.locator("#next")
+    page.page.locator("#start-tour").click()
+    texts, settings = [], []
+    for number in range(1, 9):
+        assert step(page) == number
+        texts.append(page.text("#tour li:visible"))
+        settings.append(page.settings)
+        toured = page.page.locator(".toured")
+        assert toured.count() == 1
+        box = toured.bounding_box()
+        assert box["y"] < 300 and box["y"] + box["height"] > 300            # it can be seen
+        assert page.page.locator("#tour li:visible .question").count() == (number < 8)
+        button.click() if number % 2 else keys.press("ArrowRight")
+    assert step(page) == 8 and len(set(texts)) == 8                         # there is no ninth
+    assert [s["tau"] for s in settings] == [1, 1, 1, 0, 8, 1, 1, 1] and [s["flip"] for s in settings].index(False) == 5
+    assert {s["threshold"] for s in settings} == {0.3} and settings[6]["question"] == "absent" and settings[7]["question"] == "own"
+    keys.press("ArrowLeft")
+    assert step(page) == 7
+    keys.press("Escape")
+    page.ask("() => last")
+    page.settled()
+    assert page.settings == mine and not page.page.locator("#tour").is_visible() and page.page.locator(".toured").count() == 0
+    assert page.ask("() => document.activeElement.id") == "start-tour"
+
+
+def test_the_tour_leaves_the_readers_keys_alone(meadow, opened):
+    """On a slider and on the picture arrow keys do what they always do; after a click into the picture they are the tour's."""
+    page = opened(meadow)
+    page.page.locator("#start-tour").click()
+    assert step(page) == 1
+    page.page.locator("#theta").focus()
+    page.page.keyboard.press("ArrowRight")
+    page.page.locator("#stage").focus()
+    page.page.keyboard.press("ArrowRight")
+    assert step(page) == 1 and page.settings["threshold"] == 0.31
+    page.page.locator("#stage").click(position={"x": 60, "y": 60})
+    page.page.keyboard.press("ArrowRight")
+    assert step(page) == 2
+    for _ in range(9):                                                      # faster than it computes
+        page.page.keyboard.press("ArrowRight")
+    assert step(page) == 8
+
+
+@pytest.mark.parametrize("with_truth", [True, False])
+def test_the_tours_last_question_has_an_answer(meadow, tmp_path, opened, with_truth):
+    """Of a pixel that is wrong; where no truth is known, of the least sure one."""
+    if not with_truth:
+        assert explore(tmp_path / "x.html", MEADOW, *WORDS) == 0
+    file = meadow if with_truth else tmp_path / "x.html"
+    facts, page = facts_of(file), opened(file)
+    page.page.goto(file.as_uri() + "#tour")                                 # an address that begins with the tour
+    page.page.reload()
+    page.until("Boolean(window.explorer && window.explorer.result)")
+    for _ in range(7):
+        page.page.keyboard.press("ArrowRight")
+    assert step(page) == 8
+    x, y = facts["tour"]["why"]
+    assert page.ask("() => [view.pins.length, view.pins[0].cell.x, view.pins[0].cell.y]") == [1, x, y]
+    page.page.locator("#tour summary").click()
+    answer, names = page.text("#answer"), ["background", *WORDS]
+    assert re.search(r"lies [\d.]+\s% on (background|cat|dog|grass), ", answer)
+    if with_truth:
+        truth, labels = array_of(file, "truth"), page.labels
+        assert labels[y, x] != truth[y, x] and f"Wrong. Truth: {names[truth[y, x]]}." in answer
+        assert names[labels[y, x]] in answer and "why this pixel is wrong" in page.text("#tour")
+    else:
+        assert "Wrong" not in answer and "why this pixel has its label" in page.text("#tour") and "is wrong" not in page.text("#tour")

@@ -34,7 +34,7 @@ def write_page(out: Path = HERE / "explorer.html") -> Path:
     os.chdir(HERE.parent)
     try:
         picture, truth = (str(path.relative_to(HERE.parent)) for path in (PICTURE, TRUTH))
-        code = explore([picture, *CLASSES, "--truth", truth, "--weights", "cartoon", "--device",
+        code = explore([picture, *CLASSES, "--truth", truth, "--weights", "cartoon", "--method", "iseg,datasetdiffusion,diffsegmenter", "--device",
                         "cpu", "--dtype", "float32", "-o", str(out), "--force"])
     finally:
         os.chdir(before)

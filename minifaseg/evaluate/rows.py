@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..methods import make_method, parse_method
+from ..methods import make_method, parse_method, split_specs
 from ..model import Model
 from .datasets import Dataset
 
@@ -64,7 +64,7 @@ def make_rows(specs: str | Iterable[str], model: Model | None, dataset: Dataset,
     sweep: such as "tau=1:4:1": one row per value, for the methods that have this hyperparameter.
     Raises InputError for rows or sweeps that cannot be made, and for a row that is asked for twice.
     """
-    specs = split(specs) if isinstance(specs, str) else specs
+    specs = split_specs(specs) if isinstance(specs, str) else specs
     rows = [make_row(spec, model, dataset) for spec in specs]
     if sweep:
         rows = sweep_rows(rows, sweep, model, dataset)
@@ -106,11 +106,6 @@ def parse_sweep(text: str) -> tuple[str, list[float]]:
                          "threshold=0.3:0.7:0.05")
     values = [round(v, 6) for v in np.arange(first, last + step / 2, step).tolist()]
     return match[1], [int(v) if v.is_integer() else v for v in values]
-
-
-def split(text: str) -> list[str]:
-    """Splits at the commas that are outside brackets."""
-    return [part.strip() for part in re.split(r",(?![^()]*\))", text) if part.strip()]
 
 
 def span(text: str) -> range:

@@ -23,6 +23,7 @@ import minifaseg
 
 from ..labelling import pixel_scores
 from ..messages import exit_with
+from ..methods import split_specs
 from ..model import Model
 from ..writing import write_text
 from . import tries
@@ -30,7 +31,7 @@ from .candidates import Candidates, Captions
 from .choices import choices, start
 from .datasets import IGNORE, Dataset, open_dataset
 from .metrics import summary
-from .rows import THRESHOLD_FIELDS, Row, positive, span, split
+from .rows import THRESHOLD_FIELDS, Row, positive, span
 from .tries import Tries
 from .workers import Workers, cores
 
@@ -296,7 +297,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(a: argparse.Namespace) -> int:
     """What the command does, and its exit code."""
-    found = as_file(tune_all(split(a.method), a.weights, a.seeds, a.device, a.jobs, a.budget,
+    found = as_file(tune_all(split_specs(a.method), a.weights, a.seeds, a.device, a.jobs, a.budget,
                              a.tried))
     if a.save:
         write_text(a.save, found)

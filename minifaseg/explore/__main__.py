@@ -24,21 +24,27 @@ from ..arguments import real_path, sort_out
 from ..errors import InputError, UsageError, one_line
 from ..memory import keep_freed_memory
 from ..messages import complain, print_above_bar, warnings_in_one_line
-from ..methods import parse_method
+from ..methods import parse_method, split_specs
 from ..model import Model
 from ..pictures.opening import decode, pixel_limit
 from ..writing import write_text
-from .pack import OWN, grids_of, pack
+from .controls import questions, unlikely_word
+from .pack import OWN, Finished, grids_of, pack
 from .page import make_page
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 class Subject(NamedTuple):
-    """What the page is about. shell, python: how a command and a call name the picture."""
+    """What the page is about.
+
+    present: names of what is in the picture, as far as that is known. shell, python: how a command
+    and a call name the picture.
+    """
     name: str
     image: Image.Image
     classes: tuple[str, ...]
+    present: tuple[str, ...]
     truth: np.ndarray | None
     shell: list[str]
     python: str
@@ -63,8 +69,12 @@ def parser() -> ArgumentParser:
     option("--device", default="auto", help="auto, cuda, cuda:1, mps or cpu")
     option("--dtype", help="float32, float16 or bfloat16 (default: what suits the device)")
     option("--caption", help="a sentence about the picture, put before the class names")
-    option("--method", metavar="faseg[:NUMBERS]", default="faseg",
-           help='where the page begins, such as "faseg:tau=1;flip=False"')
+    option("--method", metavar="NAME,NAME", default="faseg",
+           help='other methods, whose finished scores the page shows beside FA-Seg, such as '
+           'iseg,datasetdiffusion. "faseg:tau=1;flip=False" gives the numbers that the page begins '
+           "with")
+    option("--absent", metavar="WORD", help="a word that is not in the picture, for the control "
+           "that asks for one (default: an unlikely one)")
     option("--timesteps", metavar="T,T", help="capture at several timesteps, to choose in the page "
            "(default: the method's own)")
     option("--levels", metavar="N,N", help="levels whose self-attention goes into the page, by "
@@ -87,17 +97,23 @@ def numbers(text: str | None, option: str) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def asked_method(args: Namespace) -> dict[str, Any]:
-    """The hyperparameters of --method. Raises UsageError for another method than FA-Seg."""
+def asked_methods(args: Namespace) -> tuple[dict[str, Any], list[str]]:
+    """(hyperparameters of FA-Seg, the other methods) of --method. Raises UsageError."""
+    ours: dict[str, Any] = {}
+    others = []
     try:
-        name, hyperparameters = parse_method(args.method)
-        minifaseg.make_method(name, **hyperparameters)
+        for spec in split_specs(args.method):
+            name, hyperparameters = parse_method(spec)
+            minifaseg.make_method(name, **hyperparameters)
+            if name == "faseg":
+                ours |= hyperparameters
+            elif spec in others:
+                raise UsageError(f"--method {args.method}: {spec} is there twice")
+            else:
+                others.append(spec)
     except InputError as e:
         raise UsageError(str(e)) from e
-    if name != "faseg":
-        raise UsageError(f"--method {name}: the page computes FA-Seg's equations only; give "
-                         'numbers of it, such as --method "faseg:tau=1"')
-    return hyperparameters
+    return ours, others
 
 
 def subject_of(args: Namespace, side: int) -> Subject:
@@ -112,7 +128,7 @@ def subject_of(args: Namespace, side: int) -> Subject:
         image = decode(sys.stdin.buffer if path == "-" else path)
     name = "standard input" if path == "-" else Path(path).name
     truth = read_truth(args.truth, image.size, len(classes)) if args.truth else None
-    return Subject(name, image, classes, truth, [path], repr(path))
+    return Subject(name, image, classes, classes, truth, [path], repr(path))
 
 
 def read_truth(path: str, size: tuple[int, int], classes: int) -> np.ndarray:
@@ -147,8 +163,19 @@ def scene_of(args: Namespace, side: int) -> Subject:
     for i, name in enumerate(classes, start=1):
         if name in CLASSES:
             table[CLASSES.index(name) + 1] = i
-    return Subject(f"scene {args.scene}", scene.image, classes, table[scene.labels],
+    return Subject(f"scene {args.scene}", scene.image, classes, scene.classes, table[scene.labels],
                    ["--scene", str(args.scene)], f"paint({args.scene}, {side}).image")
+
+
+def absent_word(args: Namespace, subject: Subject) -> str | None:
+    """What the control of a word that is not there asks for. Raises UsageError."""
+    if args.absent is None:
+        return unlikely_word([*subject.classes, *subject.present])
+    try:
+        *_, word = minifaseg.clean_classes([*subject.classes, args.absent])
+    except InputError as e:
+        raise UsageError(f"--absent {args.absent}: {e}") from e
+    return word
 
 
 def output_of(args: Namespace) -> Path:
@@ -186,13 +213,14 @@ def run(args: Namespace) -> None:
     """Writes the page. Raises UsageError for a bad request, InputError for a bad picture."""
     if not args.things and args.scene is None:
         raise UsageError("no picture; give one and class names, or --scene N")
-    hyperparameters = asked_method(args)
+    hyperparameters, specs = asked_methods(args)
     out, timesteps = output_of(args), numbers(args.timesteps, "--timesteps")
 
     model = minifaseg.load(args.weights, args.device, args.dtype)
     keep_freed_memory()
     print_above_bar(f"weights: {model.source}, on {model.device}")
     levels, subject = levels_of(args, model), subject_of(args, model.side)
+    absent = absent_word(args, subject)
     method = minifaseg.make_method("faseg", model, **hyperparameters)
 
     captures = []
@@ -202,13 +230,26 @@ def run(args: Namespace) -> None:
         minifaseg.finite_scores(at_t, model, captured)
         captures.append((t, captured))
     method = replace(method, timestep=captures[0][0])
+    asked = questions(model, method, captures[0][1], absent)
+    others = [finish(spec, model, subject, args.caption)
+              for spec in tqdm(specs, unit="method", disable=None)]
 
-    facts, arrays = pack(captures, method, subject.image, levels, args.bits, subject.truth)
+    facts, arrays = pack(captures, asked, others, method, subject.image, levels, args.bits,
+                         subject.truth)
     facts |= {"name": subject.name, "caption": args.caption, "weights": model.source,
               "call": calls(args, subject, fixed(hyperparameters), model)}
     text = make_page(facts, arrays, f"{subject.name} - minifaseg explorer")
     write_text(out, text)
     print(f"{out}: {len(text) / 1e6:.1f} MB")
+
+
+def finish(spec: str, model: Model, subject: Subject, caption: str | None) -> Finished:
+    """The score maps of another method, such as "iseg:gamma=1"."""
+    name, hyperparameters = parse_method(spec)
+    method = minifaseg.make_method(name, model, **hyperparameters)
+    captured = method.capture(model, subject.image, subject.classes, caption)
+    scores = minifaseg.finite_scores(method, model, captured)
+    return Finished(spec, method, *method.upsampling(captured, scores))
 
 
 def fixed(hyperparameters: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,10 @@
 "use strict";
 
 // ---- arrays of the page ------------------------------------------------------------------------
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+
 async function openMaps(base64) {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([bytesOf(base64)]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).arrayBuffer();
 }
 
@@ -20,8 +21,9 @@ function arrayOf(arrays, buffer, name, begin = 0) {
   return new TYPES[type](buffer, offset - begin, shape.reduce((a, b) => a * b));
 }
 
-// Codes of A_r: each row is stored as its difference to the row before (see pack.py).
-function addUpRows(codes, n) {
+// Codes of A_r, which are stored as differences along columns and along rows (see pack.py).
+function addUp(codes, n) {
+  for (let i = 1; i < codes.length; i++) if (i % n) codes[i] += codes[i - 1];
   for (let i = n; i < codes.length; i++) codes[i] += codes[i - n];
   return codes;
 }
@@ -92,9 +94,25 @@ function refineLevel(A, grid, full, x, tau, K) {
   for (let step = 0; step < tau; step++) {
     if (coarse) x = sumCells(x, full, grid, K);
     x = applySelfAttention(A, x, K);
-    if (coarse) x = resizeBicubic(x, grid, full, K);
+    if (coarse) x = resize(x, grid, full, K);
   }
   return x;
+}
+
+// A_r^tau[cell, :]: where a walker that begins in this cell is after tau steps.
+function walk({ codes, scale }, cell, tau) {
+  const n = scale.length;
+  let place = Float64Array.from({ length: n }, (_, other) => other === cell ? 1 : 0);
+  for (let step = 0; step < tau; step++) {
+    const next = new Float64Array(n);
+    place.forEach((share, i) => {
+      if (share === 0) return;
+      const weight = share * scale[i];
+      for (let j = 0, at = i * n; j < n; j++, at++) next[j] += weight * codes[at] * codes[at];
+    });
+    place = next;
+  }
+  return Float32Array.from(place);
 }
 
 // Without its mean a map keeps more digits; min-max drops the constant again (see hard.py).
@@ -115,28 +133,31 @@ function combine(x, refined, weights, tau, K) {
 }
 
 // ---- ttf.py ------------------------------------------------------------------------------------
-// The mean of both views, the mirror view turned back.
-function merge(views, [, width], K) {
-  if (views.length === 1) return views[0];
-  const [S, mirrored] = views;
-  return S.map((score, i) => {
+function flip(x, [, width], K) {
+  return x.map((_, i) => {
     const cell = Math.floor(i / K), column = cell % width;
-    const turned = cell - column + width - 1 - column;
-    return (score + mirrored[turned * K + i % K]) / 2;
+    return x[(cell - column + width - 1 - column) * K + i % K];
   });
 }
 
+// The mean of both views, of which the mirror view is turned back.
+const merge = ([S, turned]) => S.map((score, i) => (score + turned[i]) / 2);
+
 // ---- labelling.py ------------------------------------------------------------------------------
-// The four cells that each of `size` places takes, and their weights, as torch's bicubic has them.
-function bicubicTaps(cells, size) {
-  const a = -0.75;
-  const near = (t) => ((a + 2) * t - (a + 3)) * t * t + 1;
-  const far = (t) => ((a * t - 5 * a) * t + 8 * a) * t - 4 * a;
+// torch's interpolations: weights of four cells, for a place at t between the inner two.
+const near = (t) => (1.25 * t - 2.25) * t * t + 1;          // a = -0.75
+const far = (t) => ((-0.75 * t + 3.75) * t - 6) * t + 3;
+const MODES = { "bicubic": (t) => [far(t + 1), near(t), near(1 - t), far(2 - t)],
+                "bilinear": (t) => [0, 1 - t, t, 0],
+                "nearest-exact": (t) => t < 0.5 ? [0, 1, 0, 0] : [0, 0, 1, 0] };
+
+// The four cells that each of `size` places takes, and their weights.
+function tapsOf(cells, size, mode) {
   const index = new Int32Array(size * 4), weight = new Float32Array(size * 4);
   for (let i = 0; i < size; i++) {
     const place = (i + 0.5) * cells / size - 0.5;
     const first = Math.floor(place), t = place - first;
-    [far(t + 1), near(t), near(1 - t), far(2 - t)].forEach((w, tap) => {
+    MODES[mode](t).forEach((w, tap) => {
       index[i * 4 + tap] = Math.min(cells - 1, Math.max(0, first - 1 + tap));
       weight[i * 4 + tap] = w;
     });
@@ -145,8 +166,8 @@ function bicubicTaps(cells, size) {
 }
 
 // x (count, cells, K) -> (count, size, K).
-function resizeAlong(x, count, cells, size, K) {
-  const { index, weight } = bicubicTaps(cells, size), out = new Float32Array(count * size * K);
+function resizeAlong(x, count, cells, size, K, mode) {
+  const { index, weight } = tapsOf(cells, size, mode), out = new Float32Array(count * size * K);
   for (let n = 0; n < count; n++) {
     for (let tap = 0; tap < size * 4; tap++) {
       const from = (n * cells + index[tap]) * K, to = (n * size + (tap >> 2)) * K;
@@ -156,10 +177,10 @@ function resizeAlong(x, count, cells, size, K) {
   return out;
 }
 
-// Maps (h * w, K) -> (H * W, K), bicubic: first along rows, then along columns.
-function resizeBicubic(x, [h, w], [height, width], K) {
-  const wide = resizeAlong(x, h, w, width, K);
-  return resizeAlong(wide, 1, h, height, width * K);
+// Maps (h * w, K) -> (H * W, K): first along rows, then along columns.
+function resize(x, [h, w], [height, width], K, mode = "bicubic") {
+  const wide = resizeAlong(x, h, w, width, K, mode);
+  return resizeAlong(wide, 1, h, height, width * K, mode);
 }
 
 // The best class of each pixel, 0 where its score is below the threshold.
@@ -189,77 +210,75 @@ function statistics(labels, truth, K) {
     either[truth[i]]++;
     wrong++;
   });
-  const perClass = Array.from(both, (hit, k) => hit / either[k]);
-  const occurring = perClass.filter((iou) => !Number.isNaN(iou));
-  const miou = occurring.reduce((a, b) => a + b, 0) / occurring.length;
-  return { miou, perClass, wrong };
+  const ious = Array.from(both, (hit, k) => hit / either[k]).filter((iou) => !Number.isNaN(iou));
+  return { miou: ious.reduce((a, b) => a + b, 0) / ious.length, wrong };
 }
 
 // ---- a view, in its worker ---------------------------------------------------------------------
-// What needs a view's attention: {raw, fused, refined} of one view.
-function computeView(maps, settings) {
-  const { grids, K, captures } = maps;
-  const { C, A } = captures[settings.capture];
-  const fused = fuseCross(C, grids, settings.cross, K);
-  const full = grids[grids.length - 1], x = withoutMean(fused, K);
-  const refined = grids.map((grid, level) => {
-    if (settings.tau === 0 || A[level] === null) return null;
-    return minmax(refineLevel(A[level], grid, full, x, settings.tau, K), K);
-  });
-  return { raw: C, fused, refined };
-}
-
-// A_r[cell, :], where the cell looks, or A_r[:, cell], who looks at it.
-function attentionOf({ codes, scale }, cell, direction) {
-  const n = scale.length;
-  return Float32Array.from({ length: n }, (_, other) => {
-    const [i, j] = direction === "row" ? [cell, other] : [other, cell];
-    return codes[i * n + j] ** 2 * scale[i];
-  });
-}
-
+// Class maps C_r of one question, and A_r, of every level.
 function mapsOfView(data, buffer, view) {
   const get = (name) => arrayOf(data.arrays, buffer, name, data.ends[view]);
+  const classMaps = (t, question) => data.grids.map((_, r) => {
+    const name = `cross/${question}/${t}/${view}/${r}`;
+    return Float32Array.from(get(name), (code) => code * data.arrays[name].scale);
+  });
   const selfAttention = (t, r) => {
     if (!data.refinable[r]) return null;
     const scale = get(`scale/${t}/${view}/${r}`);
-    return { codes: addUpRows(get(`self/${t}/${view}/${r}`), scale.length), scale };
+    return { codes: addUp(get(`self/${t}/${view}/${r}`), scale.length), scale };
   };
-  const captures = data.captures.map((_, t) => ({
-    C: data.grids.map((_, r) => get(`cross/${t}/${view}/${r}`)),
+  return data.captures.map((_, t) => ({
+    C: Object.fromEntries(Object.keys(data.classes).map((name) => [name, classMaps(t, name)])),
     A: data.grids.map((_, r) => selfAttention(t, r)),
   }));
-  return { grids: data.grids, K: data.classes.length, captures };
+}
+
+// What needs a view's attention: {raw, fused, refined} of one view.
+function computeView(data, captures, { cross, tau, capture, question, uniform }) {
+  const { grids } = data, full = grids[grids.length - 1], K = data.classes[question].length;
+  const { C, A } = captures[capture], fused = fuseCross(C[question], grids, cross, K);
+  const x = withoutMean(fused, K);
+  const refined = grids.map((grid, level) => {
+    if (tau === 0 || A[level] === null) return null;
+    // Every cell gets the same mean, and min-max of a constant is 0.
+    if (uniform) return new Float32Array(x.length);
+    return minmax(refineLevel(A[level], grid, full, x, tau, K), K);
+  });
+  return { raw: C[question], fused, refined };
+}
+
+// A_r[:, cell], who looks at the cell.
+function columnOf({ codes, scale }, cell) {
+  const n = scale.length;
+  return scale.map((s, i) => codes[i * n + cell] ** 2 * s);
 }
 
 function serveView() {
-  let maps = null;
-  self.onmessage = ({ data: { id, act, input } }) => {
-    if (act === "open") maps = mapsOfView(input.data, input.buffer, input.view);
-    let output = null;
-    if (act === "compute") output = computeView(maps, input);
-    if (act === "attention") {
-      const A = maps.captures[input.capture].A[input.level];
-      output = A && attentionOf(A, input.cell, input.direction);
-    }
-    self.postMessage({ id, output });
+  let data = null, captures = null;
+  const acts = {
+    open: (input) => {
+      data = input.data;
+      captures = mapsOfView(data, input.buffer, input.view);
+    },
+    compute: (input) => computeView(data, captures, input),
+    attention: ({ capture, level, cell, direction, tau }) => {
+      const A = captures[capture].A[level];
+      return A && (direction === "row" ? walk(A, cell, tau) : columnOf(A, cell));
+    },
   };
+  self.onmessage = ({ data: { act, input }, ports: [port] }) => port.postMessage(acts[act](input));
 }
 
 // ---- the whole method, in the page -------------------------------------------------------------
-function startWorker(source, data, buffer, view) {
+function startWorker(data, buffer, view) {
+  const source = document.getElementById("method").textContent;
   const program = new Blob([source, "\nserveView();"], { type: "text/javascript" });
   const worker = new Worker(URL.createObjectURL(program));
   worker.onerror = ({ message }) => { throw new Error(message); };
-  const waiting = new Map();
-  let calls = 0;
-  worker.onmessage = ({ data: { id, output } }) => {
-    waiting.get(id)(output);
-    waiting.delete(id);
-  };
   const ask = (act, input, transfer = []) => new Promise((resolve) => {
-    waiting.set(++calls, resolve);
-    worker.postMessage({ id: calls, act, input }, transfer);
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data: output }) => resolve(output);
+    worker.postMessage({ act, input }, [port2, ...transfer]);
   });
   const { picture, ...facts } = data;                    // the worker needs no picture
   const own = buffer.slice(data.ends[view], data.ends[view + 1]);
@@ -268,10 +287,8 @@ function startWorker(source, data, buffer, view) {
 }
 
 function startMethod(data, buffer) {
-  const source = document.getElementById("method").textContent;
-  const K = data.classes.length, full = data.grids[data.grids.length - 1];
-  const workers = Array.from({ length: data.views },
-                             (_, view) => startWorker(source, data, buffer, view));
+  const full = data.grids[data.grids.length - 1], size = [data.height, data.width];
+  const workers = Array.from({ length: data.views }, (_, view) => startWorker(data, buffer, view));
   const captureOf = ({ timestep }) =>
     Math.max(0, data.captures.findIndex((capture) => capture.timestep === timestep));
   // Computes anew only for another key.
@@ -283,31 +300,46 @@ function startMethod(data, buffer) {
     };
   };
   const viewsFor = keeping((input) => Promise.all(workers.map((ask) => ask("compute", input))));
-  const combineViews = keeping((views, { levels, tau, flip }) => {
+  const combineViews = keeping((views, { levels, tau, flip: both }, K) => {
     const combined = views.map((view) => combine(view.fused, view.refined, levels, tau, K));
-    const scores = merge(flip ? combined : combined.slice(0, 1), full, K);
-    const enlarged = resizeBicubic(scores, full, [data.height, data.width], K);
+    if (combined.length > 1) combined[1] = flip(combined[1], full, K);
+    const scores = both ? merge(combined) : combined[0];
+    const enlarged = resize(scores, full, size, K);
     return { combined, scores, enlarged };
   });
 
+  // question: a key of data.classes. uniform: self-attention that looks everywhere alike.
   async function run(settings) {
-    const { cross, tau, levels, flip, threshold } = settings, capture = captureOf(settings);
-    const attended = JSON.stringify([cross, tau, capture]);
-    const views = await viewsFor(attended, { cross, tau, capture });
+    const { cross, tau, levels, flip, threshold, question = "own", uniform = false } = settings;
+    const classes = data.classes[question], K = classes.length;
+    const input = { cross, tau, capture: captureOf(settings), question, uniform };
+    const attended = JSON.stringify(input);
+    const views = await viewsFor(attended, input);
     const summed = JSON.stringify([attended, levels, flip]);
-    const { combined, scores, enlarged } = combineViews(summed, views, settings);
+    const { combined, scores, enlarged } = combineViews(summed, views, settings, K);
     const [raw, fused, refined] = ["raw", "fused", "refined"].map((x) => views.map((v) => v[x]));
     const labels = label(enlarged, threshold, K);
-    return { raw, fused, refined, combined, scores, enlarged, labels };
+    return { classes, raw, fused, refined, combined, scores, enlarged, labels };
+  }
+
+  // Another method's finished maps, as `run` gives FA-Seg's: {classes, enlarged, labels}.
+  function finished(other) {
+    const { spec, mode, low, high } = other, [h, w, K] = data.arrays[`scores/${spec}`].shape;
+    const codes = arrayOf(data.arrays, buffer, `scores/${spec}`);
+    const scores = Float32Array.from(codes, (code) => low + code / 255 * (high - low));
+    return { ...other, classes: data.classes.own, enlarged: resize(scores, [h, w], size, K, mode),
+             labels: arrayOf(data.arrays, buffer, `labels/${spec}`) };
   }
 
   // Scores at a pixel of the picture, as the labels see them.
-  function pixel({ enlarged }, x, y) {
-    const from = (y * data.width + x) * K;
+  function pixel({ classes, enlarged }, x, y) {
+    const K = classes.length, from = (y * data.width + x) * K;
     return enlarged.slice(from, from + K);
   }
 
-  const attention = (settings, view, level, cell, direction) =>
-    workers[view]("attention", { capture: captureOf(settings), level, cell, direction });
-  return { run, pixel, attention };
+  // "row": A_r^tau[cell, :], where the cell looks. "column": A_r[:, cell], who looks at it. Null:
+  // not in the page.
+  const attention = (settings, view, level, cell, direction, tau = 1) => workers[view]("attention",
+    { capture: captureOf(settings), level, cell, direction, tau });
+  return { run, finished, pixel, attention };
 }

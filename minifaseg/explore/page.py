@@ -12,14 +12,26 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+SCRIPTS = ("views", "pins", "controls", "tour", "save", "start")             # one after the other
 
 
 def make_page(facts: dict[str, Any], arrays: str, title: str) -> str:
     """The page's text. facts, arrays: see pack.pack, with what __main__ adds to the facts."""
-    style, method, views = map(read, ("style.css", "method.js", "views.js"))
-    parts = {"title": html.escape(title), "csp": policy([method, views], style), "style": style,
-             "data": as_data(facts), "maps": arrays, "method": method, "views": views}
+    style, method = read("style.css"), read("method.js")    # the workers run method.js, too
+    views = "\n\n".join(read(f"{name}.js") for name in SCRIPTS)
+    parts = {name: html.escape(text) for name, text in texts(facts, title).items()}
+    parts |= {"csp": policy([method, views], style), "style": style, "data": as_data(facts),
+              "maps": arrays, "method": method, "views": views}
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], read("page.html"))
+
+
+def texts(facts: dict[str, Any], title: str) -> dict[str, str]:
+    """What the page says about itself, in words."""
+    (full_width, full_height), bits = facts["full"], sorted(set(facts["bits"]))
+    return {"title": title, "name": facts["name"], "caption": facts["caption"] or "",
+            "full": f"{full_width} \u00d7 {full_height}", "weights": facts["weights"],
+            "size": f"{facts['width']} \u00d7 {facts['height']}", "side": str(facts["side"]),
+            "bits": " or ".join(map(str, bits))}
 
 
 def read(name: str) -> str:
