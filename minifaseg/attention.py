@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import BLOCK, Linear, attend, linear
+from .layers import BLOCK, CUDA_BLOCK, Linear, attend, linear
 
 if TYPE_CHECKING:
     from .prompts import Lookup
@@ -85,7 +85,8 @@ def mean_map(layers: list[QK]) -> Tensor:
     """
     B, h, N, d = layers[0].q.shape
     M = layers[0].k.shape[2]
-    rows = max(1, BLOCK // M)
+    block = CUDA_BLOCK if layers[0].q.is_cuda else BLOCK
+    rows = max(1, block // M)
     out = at_least_float32(layers[0].q.new_zeros(B, N, M))
     for q, k, _ in layers:
         queries = at_least_float32(q).contiguous()

@@ -93,7 +93,8 @@ def outlines(ids: np.ndarray, width: int) -> Image.Image:
     edge[:, 1:] |= ids[:, 1:] != ids[:, :-1]
     edge[1:] |= ids[1:] != ids[:-1]
     line = Image.fromarray(edge).convert("L")                               # 0 or 255
-    line = line.filter(ImageFilter.MaxFilter(2 * (width // 2) + 1))
+    if width > 1:                      # a filter of one pixel would end the process in Pillow 12.3
+        line = line.filter(ImageFilter.MaxFilter(2 * (width // 2) + 1))
     soft = line.filter(ImageFilter.GaussianBlur(0.7))
     return ImageChops.lighter(soft, line.point(lambda value: value * 0.6))
 

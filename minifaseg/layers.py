@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BLOCK = 1 << 21                # numbers of a map that are formed at a time: 8 MiB, a CPU's cache
+CUDA_BLOCK = 1 << 24           # on a GPU: starting a small product takes longer than making it
 LONG = 1024                    # keys from which on attention in blocks is faster
 COARSE = 256                   # cells up to which a convolution is one product: 16 x 16
 

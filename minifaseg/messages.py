@@ -96,9 +96,13 @@ def explanation(error: Exception, image: str | None) -> str:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, by what Python, CUDA, torch's own allocator and oneDNN say then."""
+    """Whether memory ran out, by what Python, CUDA, torch's own allocator and oneDNN say then.
+
+    STATUS_ALLOC_FAILED is what CUDA's libraries say, cuBLAS for instance.
+    """
     if isinstance(error, MemoryError):
         return True
     text = str(error).lower()
-    signs = ("out of memory", "allocate memory", "could not create a primitive")
+    signs = ("out of memory", "allocate memory", "could not create a primitive",
+             "status_alloc_failed")
     return any(sign in text for sign in signs)

@@ -392,9 +392,11 @@ def test_too_many_pixels(run):
     assert run("x.png", "wall", "--max-pixels", "16384")[0] == 0
 
 
-def test_out_of_memory_is_said_in_one_line(run, monkeypatch):
+@pytest.mark.parametrize("text", ["CUDA out of memory. Tried to allocate 2.00 GiB\nmany lines",
+                                  "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"])
+def test_out_of_memory_is_said_in_one_line(text, run, monkeypatch):
     def segment_many(*arguments, **options):
-        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB\nmany lines")
+        raise RuntimeError(text)
     monkeypatch.setattr(minifaseg, "segment_many", segment_many)
     code, out, err = run("x.png", "wall")
     assert code == 1 and "x.png: out of memory" in err and len(err.splitlines()) == 2

@@ -251,7 +251,7 @@ def one_thread():
 
 
 def test_two_processes_give_the_same_matrix(tmp_path, here, one_thread):
-    arguments = ["cartoon", "--weights", "cartoon", "--seeds", "1000:1005", "--method", "faseg:flip=False", "--json"]
+    arguments = ["cartoon", "--weights", "cartoon", "--device", "cpu", "--seeds", "1000:1005", "--method", "faseg:flip=False", "--json"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "minifaseg.evaluate"]
     subprocess.run([*torchrun, *arguments, str(tmp_path / "two.json"), "--out", str(tmp_path / "two")], check=True, cwd=ROOT, env=environment,

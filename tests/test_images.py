@@ -448,6 +448,15 @@ def test_overlay_tints_classes_and_leaves_the_background():
     assert (128, 0, 0) in colours and (0, 128, 0) not in colours            # the dog is nowhere, so its swatch is pale
 
 
+@pytest.mark.parametrize("side, filters", [(128, []), (900, [3])])
+def test_no_filter_of_one_pixel(side, filters, monkeypatch):
+    """Pillow 12.3.0 divides by zero in it, which no `except` catches: the process ends."""
+    made, filter_of = [], images.ImageFilter.MaxFilter
+    monkeypatch.setattr(images.ImageFilter, "MaxFilter", lambda size: made.append(size) or filter_of(size))
+    overlay(Image.new("RGB", (side, side)), np.eye(side, dtype=np.uint8), ["cat"])
+    assert made == filters
+
+
 def test_the_legend_shows_every_class():
     labels = np.arange(128 * 128).reshape(128, 128).astype(np.uint8) % 31
     page = np.asarray(overlay(noise((128, 128)), labels, [f"class {i}" for i in range(1, 31)]))
