@@ -27,7 +27,8 @@ def pixels_to_show(scores: Tensor, size: Size, threshold: float,
         known = np.where(truth == 255, values.argmax(0), truth)
         wrong = first - np.take_along_axis(values, known[None], 0)[0]       # 0 where it is right
     if wrong.any():
-    XX
+        _, h, w = scores.shape
+        cells = cells_of((h, w), size)
         worst = np.bincount(cells.ravel(), wrong.ravel()).argmax()
         why = np.where(cells == worst, wrong, 0)
     return {"best": largest(enlarged[0]), "why": largest(why)}
