@@ -5,7 +5,8 @@
 explorer.html is what this writes:
 
     python -m minifaseg.explore tutorial/figures/meadow.png cat dog grass \\
-        --truth tutorial/figures/meadow_truth.png --weights cartoon -o tutorial/explorer.html
+        --truth tutorial/figures/meadow_truth.png --method iseg,datasetdiffusion,diffsegmenter \\
+        --weights cartoon -o tutorial/explorer.html
 
 figures/explorer.png is drawn by a browser: Chromium, by Playwright (the extra `test`).
 """
@@ -24,6 +25,7 @@ HERE = Path(__file__).parent
 PICTURE = HERE / "figures" / "meadow.png"
 TRUTH = HERE / "figures" / "meadow_truth.png"
 CLASSES = ("cat", "dog", "grass")
+OTHERS = "iseg,datasetdiffusion,diffsegmenter"           # methods whose masks the page has, too
 WIDE, HIGH = 1240, 1010                                  # of the picture, in pixels
 HOVERED = 0.3, 0.55                                      # where the pointer is: on the cat
 
@@ -34,8 +36,9 @@ def write_page(out: Path = HERE / "explorer.html") -> Path:
     os.chdir(HERE.parent)
     try:
         picture, truth = (str(path.relative_to(HERE.parent)) for path in (PICTURE, TRUTH))
-        code = explore([picture, *CLASSES, "--truth", truth, "--weights", "cartoon", "--method", "iseg,datasetdiffusion,diffsegmenter", "--device",
-                        "cpu", "--dtype", "float32", "-o", str(out), "--force"])
+        code = explore([picture, *CLASSES, "--truth", truth, "--method", OTHERS,
+                        "--weights", "cartoon", "--device", "cpu", "--dtype", "float32",
+                        "-o", str(out), "--force"])
     finally:
         os.chdir(before)
     if code:

@@ -119,19 +119,22 @@ async function pressNow(id) {
 
 // What came out, and what it says about the claim.
 function drawOutcome(id, plain) {
-  const { labels, classes } = result, K = classes.length;
+  const { scores, classes } = result, K = classes.length, twice = id === "twice";
   const claim = document.querySelector(`[data-control=${id}]`);
+  const labels = result.labels.map((label) => twice && label === K ? 1 : label);    // the same word
   const changed = shareOf(labels.map((label, i) => Number(label !== plain.labels[i])), 1);
   const facts = [`${percent(changed)} of the pixels change their label. `];
-  if (K > plain.classes.length) facts.push(`The new word has ${percent(shareOf(labels, K))}. `);
+  if (id === "absent") facts.push(`The new word has ${percent(shareOf(labels, K))}. `);
+  const apart = scores.map((score, i) => i % K ? 0 : Math.abs(score - scores[i + K - 1]));
+  if (twice) facts.push(`Their scores differ by at most ${Math.max(...apart).toFixed(3)}. `);
   if (truth) {
-    const [was, is] = [plain, result].map((one) => statistics(one.labels, truth, K).miou);
+    const [was, is] = [plain.labels, labels].map((one) => statistics(one, truth, K).miou);
     facts.push(`mIoU ${was.toFixed(3)} → ${is.toFixed(3)}. `);
   }
-  const mayChange = !("question" in CONTROLS[id]()), holds = mayChange === changed >= NEARLY;
-  const verdict = holds ? "The claim holds here." : "The claim is false here.";
-  claim.querySelector("output").replaceChildren(...facts,
-    element("span", holds ? "is-right" : "is-wrong", verdict));
+  const holds = "question" in CONTROLS[id]() ? changed < NEARLY : changed >= NEARLY;
+  const verdict = holds ? element("span", "is-right", "The claim holds here.")
+                        : element("span", "is-wrong", "The claim is false here.");
+  claim.querySelector("output").replaceChildren(...facts, verdict);
   drawLayers(claim.querySelector("canvas"), SMALL, find("picture"), find("mask"));
 }
 

@@ -3,7 +3,8 @@
 A claim is worth something if an outcome could contradict it. Three controls ask other words:
 
     absent     a word that is not in the picture, behind the classes: it should get nothing
-    twice      the first class once more, behind the classes: both should get the same map
+    twice      the first class once more, behind the classes: both should get the same map, and
+               which of them wins a pixel is then decided by rounding
     reversed   the classes in reverse order: nothing should change
 
 They cost no UNet pass: the queries stay, the keys of another P' meet them (prompts.py). The other

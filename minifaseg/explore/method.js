@@ -319,7 +319,7 @@ function startMethod(data, buffer) {
     const { combined, scores, enlarged } = combineViews(summed, views, settings, K);
     const [raw, fused, refined] = ["raw", "fused", "refined"].map((x) => views.map((v) => v[x]));
     const labels = label(enlarged, threshold, K);
-    return { classes, raw, fused, refined, combined, scores, enlarged, labels };
+    return { classes, threshold, raw, fused, refined, combined, scores, enlarged, labels };
   }
 
   // Another method's finished maps, as `run` gives FA-Seg's: {classes, enlarged, labels}.

@@ -102,10 +102,9 @@ function pinFigure(pin, level, direction) {
   return figure;
 }
 
-// What the pixels are, as far as the page knows.
-const reference = () => truth ?? result.labels;
+const reference = () => truth ?? result.labels;             // the best that the page knows
 
-// The three words that most of a map lies on, as text: "69 % on cat, 13 % on background".
+// The words that most of a map lies on, at most three, as text: "69 % on cat, 13 % on background".
 function wordsUnder(values, [rows, columns]) {
   const shares = new Float64Array(256);
   reference().forEach((word, pixel) => {
@@ -114,7 +113,7 @@ function wordsUnder(values, [rows, columns]) {
   });
   const total = shares.reduce((a, b) => a + b) || 1;
   const most = [...shares.keys()].sort((a, b) => shares[b] - shares[a]).slice(0, 3);
-  return most.flatMap((word, i) =>
+  return most.filter((word) => shares[word] > 0.0005 * total).flatMap((word, i) =>
     [`${i ? ", " : ""}${percent(shares[word] / total)} on `, nameOf(word)]);
 }
 

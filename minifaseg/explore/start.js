@@ -32,8 +32,7 @@ function escape() {
   return view.enlarged ? enlarge(view.enlarged.key) : setPins([]);
 }
 
-// Every time another wrong pixel, far from the last one.
-let visits = 0;
+let visits = 0;                               // each goes to another wrong pixel, far from the last
 
 function toWrongPixel() {
   const wrong = [...result.labels.keys()].filter(isWrong), { length } = wrong;

@@ -1,6 +1,7 @@
 // The guided tour. Its texts stand in page.html; here is what each step does to the page.
 
-const steps = findAll("#tour li");
+const canAct = { mirror: data.views > 1, control: "absent" in data.classes };
+const steps = findAll("#tour li").filter(({ dataset: { act } }) => canAct[act] ?? true);
 let step = -1, before = null;             // -1: no tour. before: the settings that it began with
 
 const strongest = () => best(settings.cross);               // the level that counts most
@@ -20,10 +21,9 @@ const ACTS = {
 function goTo(number) {
   if (!steps[number]) return;
   step = number;
-  steps.forEach((place, i) => { place.hidden = i !== step; });
-  write({ step: step + 1 });
-  find("back").disabled = step === 0;
-  find("next").disabled = step === steps.length - 1;
+  for (const place of findAll("#tour li")) place.hidden = place !== steps[step];
+  write({ step: `${step + 1} of ${steps.length}`,
+          question: steps[step + 1]?.dataset.question ?? "" });
   inTurn(() => step === number && act(steps[step].dataset));        // unless the reader went on
 }
 

@@ -35,7 +35,8 @@ const short = (number) => String(Number(number.toFixed(4)));
 const setSize = (canvas, across, down) => Object.assign(canvas, { width: across, height: down });
 const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 const gridName = ([rows, columns]) => `${rows}×${columns}`;
-const shareOf = (labels, label) => labels.filter((other) => other === label).length / labels.length;
+const shareOf = (labels, label) =>
+  labels.reduce((count, other) => other === label ? count + 1 : count, 0) / labels.length;
 const best = (scores) => scores.indexOf(Math.max(...scores));
 
 // Texts into the elements with these ids.
@@ -49,8 +50,7 @@ function element(kind, className, ...content) {
   return made;
 }
 
-// What is seen: FA-Seg's result, or another method's; with its threshold.
-const shown = () => view.other ?? { ...result, threshold: settings.threshold };
+const shown = () => view.other ?? result;                   // another method's, or FA-Seg's
 
 // The name of a label; <bdi> keeps its own writing direction.
 function nameOf(label) {
@@ -150,7 +150,7 @@ function render() {
   if (any("result", "show", "other", "segment", "word")) drawStrip();
   if (any("result", "other", "word", "cell")) drawHere();
   if (any("pins")) drawPins();
-  if (any("result", "show", "segment")) drawSegment();
+  if (any("result", "show", "segment") && view.pins.length > 0) drawSegment();
   if (any("pins", "cell")) drawMarks();
   if (any("result", "show", "word", "cell", "pins", "enlarged")) drawEnlarged();
   if (any("settings")) drawCalls();
@@ -256,7 +256,6 @@ function enlarge(key, title) {
 }
 
 function drawStrip() {
-  find("strip-word").replaceChildren(nameOf(view.word + 1));
   for (const { key, figure, canvas } of thumbs) {
     if (key === "picture") drawLayers(canvas, SMALL, find("picture"));
     else if (key === "mask") drawLayers(canvas, SMALL, find("picture"), find("mask"));
@@ -289,8 +288,7 @@ function drawEnlarged() {
   drawCells(find("heat"), heat);
   find("heat").style.opacity = 0.5 + 0.5 * view.opacity;
   write({ low: short(heat.low), high: short(heat.high) });
-  if (!view.cell) return;
-  const value = heat.values[cellOn(heat.grid, view.cell)];
+  const value = view.cell ? heat.values[cellOn(heat.grid, view.cell)] : heat.low;
   find("here").style.left = `${100 * onScale(heat, value)}%`;
 }
 
@@ -336,7 +334,7 @@ function addValueCells(row) {
 function drawHere() {
   const { low = 0, threshold } = shown(), range = { low: Math.min(0, low), high: 1, power: 1 };
   const scores = view.cell ? method.pixel(shown(), view.cell.x, view.cell.y) : [];
-  find("table-word").replaceChildren(nameOf(view.word + 1));
+  for (const place of findAll(".chosen")) place.replaceChildren(nameOf(view.word + 1));
   find("words").style.setProperty("--threshold", onScale(range, threshold));
   wordRows.forEach(({ row, box, pick, bar, score }, label) => {
     const value = scores[label - 1], name = nameOf(label).textContent;
