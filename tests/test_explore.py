@@ -229,14 +229,24 @@ def test_the_tutorials_page_is_of_today(tmp_path, monkeypatch):
         assert block(stored, id) == block(today, id)
     without = lambda page: re.sub(r'<script type="(application/json|text/plain)".*?</script>', "", page.read_text(encoding="utf-8"), flags=re.S)
     assert without(stored) == without(today)
-    assert facts_of(stored) == facts_of(today)
-    for name in facts_of(stored)["arrays"]:
+    facts, facts_today = facts_of(stored), facts_of(today)
+    for found in (facts, facts_today):                                       # numbers that are rounded
+        found["scales"] = [place.pop("scale") for place in found["arrays"].values() if "scale" in place]
+        found["ranges"] = [other.pop(end) for other in found["others"] for end in ("low", "high")]
+    assert {k: v for k, v in facts.items() if k not in ("scales", "ranges")} == {k: v for k, v in facts_today.items() if k not in ("scales", "ranges")}
+    for numbers in ("scales", "ranges"):
+        np.testing.assert_allclose(facts[numbers], facts_today[numbers], rtol=2e-2, atol=1e-3)
+    for name in facts["arrays"]:
         a, b = array_of(stored, name), array_of(today, name)
-        if a.dtype == np.float32:
+        if name.startswith("cross/"):
+            np.testing.assert_allclose(class_maps_in(stored, name), class_maps_in(today, name), rtol=2e-2, atol=1e-4)
+        elif name.startswith("scale/"):
             np.testing.assert_allclose(a, b, rtol=2e-2, atol=1e-4)
-        else:
+        elif name.startswith(("labels/", "truth")):
+            assert (a == b).mean() > 0.998, name
+        else:                                                                # codes: those of self-attention are differences of four
             gap = np.abs(a.astype(int) - b)
-            assert np.minimum(gap, 256 - gap).max() <= 2
+            assert np.minimum(gap, 256 - gap).max() <= 4, name
 
 
 def test_the_picture_of_the_page_is_a_picture():

@@ -3,7 +3,7 @@ import shlex
 
 import minifaseg
 from minifaseg.evaluate.command import parser
-from minifaseg.evaluate.rows import split
+from minifaseg.methods import split_specs
 
 RUNS = "runs/results"
 HELD_OUT = "--seeds 1000:1200 --shuffle-classes 0"
@@ -30,7 +30,7 @@ PARTS = ["faseg", "faseg:dual=False", "faseg:alone=True", "faseg:sample=True",
          "faseg:cross=(.15,.7,.15,0);levels=(.1,.1,.5,.3);tau=2"]
 TIMESTEPS = [f"faseg:timestep={t}" for t in (1, 5, 10, 20, 50, 100, 200, 400, 600)]
 ONE_CALL = [f"faseg:noise=False;timestep=1;steps={n}" for n in (1, 0)]
-TWINS = [*split(QUICK), "faseg:tau=0", "faseg:alone=True"]
+TWINS = [*split_specs(QUICK), "faseg:tau=0", "faseg:alone=True"]
 SOFT = ["faseg", "wordings", "leaveout", *(f"leaveout:softness={w}" for w in (.2, .1, .05, .02))]
 ONE_STEP = "noise=False;timestep=50;steps=1"
 ONE_STEP_EACH = [spec for m in ("faseg", "wordings") for spec in (m, f"{m}:{ONE_STEP}")]
@@ -95,4 +95,4 @@ def arguments(name):
 
 def methods_of(name):
     """The methods whose hyperparameters an experiment depends on."""
-    return {spec.partition(":")[0] for spec in split(arguments(name).method)}
+    return {spec.partition(":")[0] for spec in split_specs(arguments(name).method)}
