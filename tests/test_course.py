@@ -15,7 +15,7 @@ TUTORIAL = Path(__file__).parent.parent / "tutorial"
 sys.path[:0] = [str(TUTORIAL), str(Path(__file__).parent)]
 from grade import exercises, verdict  # noqa: E402  (found by the line above)
 from grade.test_exercises import grade  # noqa: E402
-from make_student import student  # noqa: E402
+from make_student import files_for_students, indented, markdown_of, relative_links, student, student_code  # noqa: E402
 
 NOTEBOOKS = sorted(TUTORIAL.glob("[0-9]*.ipynb"))
 EXERCISES = [(path, e) for path in NOTEBOOKS for e in exercises(path)]
@@ -71,22 +71,36 @@ def graded(cell, kind):
     return cell["metadata"].get("nbgrader", {}).get(kind, False)
 
 
+FOR_STUDENTS = files_for_students([path.resolve() for path in NOTEBOOKS])
+PASSES = "the tests in this cell pass; the grader's are stricter"
+
+
+def student_version(path):
+    return student(json.loads(path.read_text(encoding="utf-8")), path.name, FOR_STUDENTS)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_student_version_lacks_the_exercises_and_nothing_else(path):
-    """Docstrings stay, solutions and hidden tests go; no cell but its own test needs what an exercise defines."""
-    theirs = student(json.loads(path.read_text(encoding="utf-8")))
+    """Docstrings and visible tests stay, solutions and hidden tests go; no cell but its own test needs what an exercise defines."""
+    theirs = student_version(path)
     text = json.dumps(theirs)
     assert "SOLUTION" not in text and "HIDDEN" not in text and "hidden(" not in text
-    for cell, before in zip([c for c in theirs["cells"] if c["cell_type"] == "code"], cells(path)):
-        source = "".join(cell["source"])
+    for cell, (_, before) in zip([c for c in theirs["cells"] if c["cell_type"] == "code"], cells(path), strict=True):
+        source, tags = "".join(cell["source"]), cell["metadata"].get("tags", [])
+        number = cell["metadata"].get("nbgrader", {}).get("grade_id", "").partition("-")[2].replace("-", ".")
+        assert ("raises-exception" in tags) == graded(cell, "solution")
         if graded(cell, "solution"):
-            number = cell["metadata"]["nbgrader"]["grade_id"].removeprefix("ex-").replace("-", ".")
             function = ast.parse(source).body[-1]
             assert ast.get_docstring(function) and ast.unparse(function.body[-1]) == f"raise NotImplementedError('Exercise {number}')"
+            assert "# your code here" in source.splitlines()[-2] and "raise NotImplementedError" in source.splitlines()[-1]
             exercise = next(e for e in exercises(path) if e.number == number)
             assert verdict(replace(exercise, solution=source)) == "not done yet"
-        elif not graded(cell, "grade"):
-            assert source == before[1]
+        elif graded(cell, "grade"):
+            block, = ast.parse(source).body
+            visible = before.partition("### BEGIN HIDDEN TESTS")[0]
+            assert ast.unparse(block.items[0]) == f"exercise('{number}')" and ast.dump(ast.Module(block.body, [])) == ast.dump(ast.parse(visible))
+        else:
+            assert source == ("from exercise import exercise          # prints how an exercise stands\n" if "setup" in tags else "") + before
     defined, used = set(), set()
     for cell, source in cells(path):
         for node in ast.walk(ast.parse(source)):
@@ -97,32 +111,154 @@ def test_student_version_lacks_the_exercises_and_nothing_else(path):
     assert not {e.name for e in exercises(path)} & used and {e.name for e in exercises(path)} <= defined
 
 
-def run_student_version(path, folder):
-    """Grade ids of the cells that fail, None for a cell that is no exercise."""
+def test_tests_are_indented_and_their_strings_are_not():
+    code = 'def f():\n    """Two\n    lines."""\n\nx = f"""a\n  {1 +\n1} b\n"""; y = ("c"\n     "d")\nif x:\n    y = 2'
+    block, = ast.parse("with a:\n" + indented(code)).body
+    assert ast.dump(ast.Module(block.body, [])) == ast.dump(ast.parse(code))
+    hidden_only = {"metadata": {"nbgrader": {"grade": True, "grade_id": "test-1-1"}},
+                   "source": ["### BEGIN HIDDEN TESTS\n", "hidden('1.1', globals())\n", "### END HIDDEN TESTS"]}
+    assert student_code(hidden_only) == ""
+
+
+def told_below(path, number, solution, capsys):
+    """The last line that the tests of an exercise print in the student version, below this solution."""
+    found = {c["metadata"].get("nbgrader", {}).get("grade_id") or "".join(c["metadata"].get("tags", [])): "".join(c["source"])
+             for c in student_version(path)["cells"]}
+    name = number.replace(".", "-")
+    namespace = {"__name__": "student"}
+    capsys.readouterr()
+    for text in (found["setup"], solution or found[f"ex-{name}"], found[f"test-{name}"]):
+        exec(compile(text, f"exercise {number}", "exec"), namespace)
+    return capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_each_exercise_says_how_it_stands(path, capsys):
+    """Not done, done in two ways, done wrong in the ways that the grader knows: one line each, and nothing is raised."""
+    for e, solutions in right(path):
+        assert told_below(path, e.number, None, capsys) == f"Exercise {e.number}: not done yet"
+        for solution in solutions:
+            assert told_below(path, e.number, solution, capsys) == f"Exercise {e.number}: {PASSES}", solution
+    told = [told_below(path, e.number, text, capsys) for e, _, text in wrong(path)]
+    assert all(re.match(r"Exercise \d\.\d: (not right yet: .|your code raised .|the tests c|the tests in this cell pass)", line) for line in told), told
+    assert any("not right yet" in line for line in told)
+
+
+@pytest.mark.parametrize("solution, told", [
+    ("def attention_map(q, k): return (q @ k.transpose(1, 2)).softmax(1).mean(0)", "not right yet: every row should sum to 1"),
+    ("def attention_map(q, k): return 1 / 0", "your code raised ZeroDivisionError: division by zero"),
+    ("def attention_map(q, k): return torch.ones(2).unflatten(0, (3, 4))", "your code raised RuntimeError: "),
+    ("def attention_map(q, k): assert 1 > 2", "your code raised AssertionError"),
+    ("def attention_map(q, k): return scores", "your code raised NameError: name 'scores' is not defined"),
+    ("def attention_map(q, k): (q @ k.transpose(1, 2)).softmax(-1).mean(0)", "the tests cannot work with what your code returns: AttributeError: 'NoneType'"),
+    ("def attention_map(q): return q", "the tests cannot work with"), ("attention_map = 5", "the tests cannot work with"),
+    ("def attention(q, k): return q", "attention_map is not defined; run the cells above"),
+    ("def attention_map(q, k): raise NotImplementedError", "not done yet"),
+    ("def attention_map(q, k): raise NotImplementedError('Exercise 1.2')", "your code calls the function of exercise 1.2, which is not done yet"),
+    ("def attention_map(q, k): raise NotImplementedError('softmax of integers')", "your code raised NotImplementedError: softmax of integers"),
+    ("def attention_map(q, k): raise SystemExit", "your code raised SystemExit"),
+    ("def attention_map(q, k): return attention_map(q, k)", "your code raised RecursionError")])
+def test_what_is_not_right_is_said_in_one_line(solution, told, capsys):
+    assert told_below(NB03, "3.1", solution, capsys).startswith(f"Exercise 3.1: {told}")
+
+
+def test_the_stop_button_stops():
+    with pytest.raises(KeyboardInterrupt), import_module("exercise").exercise("1.1"):
+        raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """What students get."""
+    folder = tmp_path_factory.mktemp("course")
+    subprocess.run([sys.executable, TUTORIAL / "make_student.py", folder], check=True, capture_output=True)
+    return folder
+
+
+def run_all(path):
+    """Runs a notebook as Run All does, to its end or to the first cell that stops it; (what each exercise says, ids of cells with an error)."""
     import nbformat
     from nbclient import NotebookClient
-    notebook = nbformat.reads(json.dumps(student(json.loads(path.read_text(encoding="utf-8")))), as_version=4)
-    NotebookClient(notebook, timeout=600, allow_errors=True, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
-    return [c.metadata.get("nbgrader", {}).get("grade_id") for c in notebook.cells
-            if any(o.output_type == "error" for o in c.get("outputs", []))]
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
+    outputs = [(c.metadata.get("nbgrader", {}).get("grade_id"), o) for c in notebook.cells for o in c.get("outputs", [])]
+    told = "".join(o.text for id, o in outputs if id and id.startswith("test-") and o.output_type == "stream" and o.name == "stdout")
+    return re.findall("^Exercise .*", told, re.M), [id for id, o in outputs if o.output_type == "error"]
 
 
-@pytest.mark.parametrize("path", [p if p.name.startswith("03") else pytest.param(p, marks=pytest.mark.slow) for p in NOTEBOOKS], ids=lambda p: p.stem)
-def test_student_version_fails_at_the_exercises_only(path, tmp_path):
-    subprocess.run([sys.executable, TUTORIAL / "make_student.py", tmp_path], check=True, capture_output=True)
-    assert run_student_version(path, tmp_path) == [f"test-{e.number.replace('.', '-')}" for e in exercises(path)]
+def quickly_03(path):
+    return path if path.name.startswith("03") else pytest.param(path, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("path", map(quickly_03, NOTEBOOKS), ids=lambda p: p.stem)
+def test_student_version_runs_to_its_end_unsolved(path, course):
+    assert run_all(course / path.name) == ([f"Exercise {e.number}: not done yet" for e in exercises(path)], [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_student_version_runs_to_its_end_solved(path, course):
+    solved = with_answers(course / path.name, [e.solution for e in exercises(path)], course / f"solved_{path.name}")
+    assert run_all(solved) == ([f"Exercise {e.number}: {PASSES}" for e in exercises(path)], [])
+
+
+def test_student_version_runs_to_its_end_with_wrong_answers(course):
+    """One is wrong, one is right, one is no Python: its cell shows Python's error, and Jupyter goes on for its tag."""
+    wrong_answers = ["def attention_map(q, k):\n    weights = q @ k\n    return weights", RIGHT, "def sees(A, grid, y, x:"]
+    told, errors = run_all(with_answers(course / NB03.name, wrong_answers, course / "wrong.ipynb"))
+    assert re.fullmatch(r"Exercise 3.1: your code raised RuntimeError: .*, in the line: weights = q @ k", told[0])
+    assert told[1] == f"Exercise 3.2: {PASSES}" and told[2].startswith("Exercise 3.3: sees is not defined; run the cells above") and errors == ["ex-3-3"]
+
+
+def test_files_that_the_student_version_links_to_are_there(course):
+    """Links that lead out of the folder or to the instructor's page are words: neither is handed out."""
+    for page in [*course.glob("*.ipynb"), *course.glob("*.md")]:
+        for target in relative_links(markdown_of(page)):
+            assert (course / target).exists(), f"{page.name}: {target} leads nowhere"
+    for path in NOTEBOOKS:
+        for target in relative_links(markdown_of(path)):
+            assert (course / target).exists() or target == "INSTRUCTOR.md" or target.startswith("../"), f"{path.name}: {target} is not handed out"
+    names = {path.name for path in course.iterdir()}
+    assert {"README.md", "results.md", "measured.md", "explorer.html", "plots.py", "exercise.py", "figures"} <= names
+    assert not {"INSTRUCTOR.md", "make_student.py", "grade"} & names
+    assert "`minifaseg/leaveout.py`" in markdown_of(course / "07_algorithm.ipynb") and "## Notation" in markdown_of(course / "README.md")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_student_version_begins_with_how_to_work(path, course, tmp_path):
+    """Where to write, how to see whether it is right, what the grader runs and how to run it; and it is so."""
+    first, *others = json.loads((course / path.name).read_text(encoding="utf-8"))["cells"]
+    text = "".join(first["source"])
+    assert all(words in text for words in ("`# your code here`", "Run your cell and the one below", "first code cell", f"pytest tutorial/grade --notebook PATH/{path.name}`"))
+    code = [c for c in others if c["cell_type"] == "code"]
+    assert code[0]["metadata"]["tags"] == ["setup"]
+    for before, after in zip(code, code[1:]):
+        assert graded(before, "solution") == graded(after, "grade")
+    assert [e.number for e in exercises(course / path.name)] == [e.number for e in exercises(path)]
+
+
+def test_the_grader_reads_a_solved_student_version(course, tmp_path):
+    """A helper in the exercise's cell is seen, one in another cell is not."""
+    helper, rest = "def weights(q, k):\n    return (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1)\n\n", "def attend(q, k, v):\n    return (weights(q, k) @ v).transpose(0, 1).flatten(1)"
+    theirs = with_answers(course / NB03.name, [helper, helper + rest, "def sees():\n    pass"], tmp_path / "solved.ipynb")
+    assert grade(theirs, "3.2", tmp_path / "1.json") is None
+    theirs = with_answers(course / NB03.name, [helper, rest, "def sees():\n    pass"], tmp_path / "solved.ipynb")
+    assert "NameError: name 'weights'" in grade(theirs, "3.2", tmp_path / "2.json")
 
 
 def test_make_student_replaces_nothing_unasked(tmp_path):
     def make(*more):
         command = [sys.executable, TUTORIAL / "make_student.py", tmp_path, *more]
         return subprocess.run(command, capture_output=True, text=True)
-    assert make().returncode == 0 and sorted(p.name for p in tmp_path.glob("*.ipynb")) == [p.name for p in NOTEBOOKS]
+    page = tmp_path / "README.md"
+    page.write_text("a page of the course")
+    assert "left as they were (--force replaces them): README.md" in make().stdout and page.read_text() == "a page of the course"
+    assert sorted(p.name for p in tmp_path.glob("[0-9]*.ipynb")) == [p.name for p in NOTEBOOKS]
     first = tmp_path / NOTEBOOKS[0].name
     first.write_text("a student's work")
     again = make()
     assert again.returncode == 2 and "--force" in again.stderr and first.read_text() == "a student's work"
-    assert make("--force").returncode == 0 and "NotImplementedError" in first.read_text()
+    assert make("--force").returncode == 0 and "NotImplementedError" in first.read_text() and "## Notation" in page.read_text()
 
 
 def with_answers(path, texts, out):
