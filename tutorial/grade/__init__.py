@@ -7,6 +7,7 @@ time with a message that teaches. Where the package has the very function that i
 import json
 import re
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import unwrap
@@ -23,6 +24,8 @@ EXPLAINED = {
     "object is not subscriptable": "what stands before the [ ] cannot be indexed",
     "size of tensor": "two tensors do not fit together; print their shapes in a cell of your own",
     "shapes cannot be multiplied": "the inner sides of a product differ; print both shapes in a cell of your own",
+    "is invalid for input of size": "a reshape keeps the number of entries; are all of its sizes taken from the arguments?",
+    "step must be greater than zero": "tensors know no negative step, [::-1]; flip(-1) reverses the last axis",
     "a leaf Variable": "make a new tensor instead of writing into one that was given",
 }
 
@@ -136,6 +139,17 @@ def one_line(e):
 
 
 # ---- for the checks ------------------------------------------------------------------------------
+
+@contextmanager
+def meaning(said, why, error=RuntimeError):
+    """Inside it, an error of the student's code whose text holds `said` is told as `why`."""
+    try:
+        yield
+    except error as e:
+        if said not in str(e):
+            raise
+        raise AssertionError(f"{why} ({type(e).__name__}: {one_line(e)})") from None
+
 
 def seeded(seed):
     return torch.Generator().manual_seed(seed)

@@ -18,7 +18,7 @@ def check_0_1(student):
         return got
 
     rng = np.random.default_rng(1)
-    for shape in ((7, 12), (31, 5), (1, 40)):
+    for shape in ((7, 12), (31, 5), (1, 40), (40, 50)):
         truth = rng.choice([0, 1, 2, 3, 255], size=shape, p=[.4, .3, .1, .05, .15])
         labels = np.where(rng.random(shape) < .6, truth, rng.integers(0, 4, shape))
         hit, known, foreground = labels == truth, truth != 255, (truth != 0) & (truth != 255)
@@ -40,6 +40,8 @@ def check_0_1(student):
             "every pixel counts alike; yours is the mean of each class's accuracy": np.mean(each),
             "every pixel counts alike; yours is the mean of each row's accuracy": np.mean([h[k].mean() for h, k in zip(hit, known) if k.any()]),
             "this is mIoU; here every pixel counts alike, right or wrong": np.mean(union),
+            "a picture need not be square: yours looks at its first columns only, as many as it has rows": (hit & known)[:, :shape[0]].sum() / known[:, :shape[0]].sum(),
+            "the count runs over at 256, as a uint8 does: count in a larger type": right % 256 / int(known.sum()),
             "that is the share of wrong pixels": 1 - want,
             "a share lies between 0 and 1; yours is in percent": 100 * want,
             "a number of pixels, not their share: divide by how many count": right,

@@ -25,6 +25,7 @@ def check_1_1(student):
         "the log-variance is a natural logarithm: exp, not a power of 10": 10 ** (nine / 2),
         "the log-variance is a natural logarithm: exp, not a power of 2": 2 ** (nine / 2),
         "the noise is subtracted; add it": -3 * one,
+        "`scaling` is an argument; yours takes Stable Diffusion's 0.18215 whatever is given": 0.18215 * 3 * one,
         "the noise does not arrive in the result, although it is given": 0 * one})
     alone = {"without noise the latent is the scaled mean; yours adds the standard deviation, as if the noise were 1": 4 * one,
              "without noise the latent is the *scaled* mean; yours is the mean as it is": 5 * one,
@@ -44,7 +45,12 @@ def check_1_1(student):
     vae = VAE(VAEConfig(widths=(8, 16), blocks=1, groups=4, scaling=0.37), decoder=False).requires_grad_(False)
     x, noise = torch.randn(2, 3, 8, 12, generator=seeded(3)), torch.randn(2, 4, 4, 6, generator=seeded(4))
     mean, logvar = vae.moments(x)
+    shared = lambda std: 0.37 * (mean + std * noise)
     close(student.latent(mean, logvar, noise, 0.37), vae.encode(x, noise), "differs from VAE.encode on the moments of an untrained encoder", mistakes={
+        "every entry has a standard deviation of its own; yours takes one for the whole picture": shared((logvar / 2).exp().mean((1, 2, 3), keepdim=True)),
+        "every entry has a standard deviation of its own; yours takes one for the whole batch": shared((logvar / 2).exp().mean()),
+        "every entry has a log-variance of its own; yours takes their mean": shared((logvar.mean((1, 2, 3), keepdim=True) / 2).exp()),
+        "every entry has a standard deviation of its own; yours takes one for each channel": shared((logvar / 2).exp().mean((2, 3), keepdim=True)),
         "`scaling` is an argument; yours takes Stable Diffusion's 0.18215 whatever is given": vae.encode(x, noise) / 0.37 * 0.18215,
         "the scaling multiplies; yours divides": vae.encode(x, noise) / 0.37 ** 2})
     close(student.latent(mean, logvar, None, 0.37), vae.encode(x), "differs from VAE.encode without noise")
@@ -77,6 +83,9 @@ def check_1_2(student):
         "D is squared in 10 log10(D x D / mse): 4, yours takes 2": 10 * torch.log10(2 / mse),
         "pictures in [-1, 1] have a peak-to-peak of 2; yours takes 255": 10 * torch.log10(255 ** 2 / mse),
         "D is the range that pictures can have, 2; yours measures it on the picture": 10 * torch.log10(peak ** 2 / mse),
+        "D is the range that pictures can have, 2; yours measures it on the batch": 10 * torch.log10((torch.maximum(a.max(), b.max()) - torch.minimum(a.min(), b.min())) ** 2 / mse),
+        "D is the range that pictures can have, 2; yours measures it on the first batch": 10 * torch.log10((a.max() - a.min()) ** 2 / mse),
+        "the mean goes over the channels, too; yours adds them up": 10 * torch.log10(4 / square.mean((2, 3)).sum(1)),
         "D is the range that pictures can have, 2; yours takes a picture's largest value": 10 * torch.log10(a.amax((1, 2, 3)) ** 2 / mse),
         "it is 10 log10 of a ratio of squares, or 20 log10 of its root; yours is 20 log10 of the squares": 20 * torch.log10(4 / mse),
         "20 log10 goes with the root of the error; yours takes 2 over the squared error": 20 * torch.log10(2 / mse),
@@ -112,8 +121,8 @@ def check_1_3(student):
         try:
             got = student.patch(i, j, factor, side)
         except ValueError as e:
-            raise AssertionError(f"row {i}, column {j} is inside a latent of {side // factor} x {side // factor} cells, which are counted from 0: "
-                                 f"your code raises ValueError ({e})") from None
+            raise AssertionError(f"row {i}, column {j} is inside a latent of {side // factor} x {side // factor} cells, side // factor from the arguments, "
+                                 f"which are counted from 0: your code raises ValueError ({e})") from None
         assert got is not None, "nothing is returned; return (y0, x0, y1, x1)"
         assert isinstance(got, (tuple, list)) and len(got) == 4, f"return four numbers (y0, x0, y1, x1); yours is {got!r}"
         return tuple(got)
@@ -129,6 +138,7 @@ def check_1_3(student):
             raise AssertionError(f"{outside}: raise ValueError; yours fails by an assert, which python -O switches off, and which is for one's own mistakes") from None
         except Exception as e:
             raise AssertionError(f"{outside}: raise ValueError; yours raises {type(e).__name__}") from None
+        assert got is not None, f"{outside}: raise ValueError; yours returns None. To print, or to return nothing, does not stop whoever called"
         raise AssertionError(f"{outside}: raise ValueError; yours returns {got!r}. {why}")
 
     got = box(2, 5, 4, 128)
@@ -149,6 +159,10 @@ def check_1_3(student):
         assert got != wrong, why
     assert got == (8, 20, 12, 24), f"row 2, column 5, factor 4 is (8, 20, 12, 24); yours is {got}"
     assert all(isinstance(v, int) for v in got), f"the four numbers should be ints, to slice with; yours are {got}: // instead of /, and no int lost on the way"
+    try:
+        student.patch(31, 31, 4, 128)
+    except ValueError:
+        raise AssertionError("row 31, column 31 is the last of a latent of 32 x 32 cells, 0 to 31, and exists; yours raises ValueError: one too early") from None
     last = box(63, 0, 8, 512)
     assert last == (504, 0, 512, 8), f"the last row of SD 1.5's latent, factor 8, is (504, 0, 512, 8); yours is {last}"
     negative = "Negative ones do not count from the end: ask for 0 <= i, too"

@@ -3,7 +3,7 @@ import torch
 
 from minifaseg import ddim
 
-from . import close, is_tensor, seeded, write_it_yourself
+from . import close, is_tensor, meaning, seeded, write_it_yourself
 
 NEW = "your function changed its inputs; make new tensors (z = z - ..., not z -= ...)"
 
@@ -27,6 +27,8 @@ def check_2_1(student):
         "the roots of the betas grow in equal steps from sqrt(start) to sqrt(end); yours go from start to end and are squared": product(1 - equal ** 2, 0),
         "you take the root twice: the equal steps are sqrt(beta), square them once": product(1 - roots.sqrt(), 0),
         "you multiply up the betas; it is 1 - beta that is multiplied": product(betas, 0),
+        "you multiply up the betas; it is the product of 1 - beta, not 1 minus a product": 1 - product(betas, 0),
+        "exp(-sum of the betas) is only near the product of 1 - beta": (-betas.cumsum(0)).exp(),
         "you add up the betas; it is the product of 1 - beta": 1 - betas.cumsum(0),
         "you add up 1 - beta; multiply: cumprod, not cumsum": (1 - betas).cumsum(0),
         "that is sqrt(abar_t), the weight of the picture; abar_t itself is asked for": abar.sqrt(),
@@ -48,11 +50,13 @@ def check_2_1(student):
     close(student.alpha_bars(1000, 0.00085, 0.012), ddim.ABAR, "Stable Diffusion's own schedule should come out")
     close(student.alpha_bars(50, 0.002, 0.3), product(1 - torch.linspace(0.002 ** 0.5, 0.3 ** 0.5, 50) ** 2, 0),
           "50 steps from 0.002 to 0.3: are steps, start and end all taken from the arguments?")
-    close(student.alpha_bars(1, 0.02, 0.3), torch.tensor([0.98]), "a single step has beta = start")
+    with meaning("division by zero", "with a single step there is nothing between start and end: yours divides by steps - 1 = 0", ZeroDivisionError):
+        single = student.alpha_bars(1, 0.02, 0.3)
+    close(single, torch.tensor([0.98]), "a single step has beta = start")
 
 
 def check_2_2(student):
-    z0, noise, other = (torch.randn(2, 4, 3, 5, generator=seeded(s)) for s in (1, 2, 3))
+    z0, noise, other = (2 * torch.randn(2, 4, 3, 5, generator=seeded(s)) for s in (1, 2, 3))
     for abar in (0.9, 0.25, 0.01):
         z = abar ** 0.5 * z0 + (1 - abar) ** 0.5 * noise
         root, noisy = abar ** 0.5, (1 - abar) ** 0.5
@@ -77,7 +81,10 @@ def check_2_2(student):
                 "the noise is not taken off": z / root,
                 "that is the forward process: it noises z_t once more; solve it for z_0": root * z + noisy * eps,
                 "sign turned: z_t minus the noise, not the noise minus z_t": (noisy * eps - z) / root,
-                "do not clip: latents may have any size": ((z - noisy * eps) / root).clamp(-1, 1)})
+                "all of z_t minus noise is divided by sqrt(abar_t); without brackets only the noise is": z - noisy * eps / root,
+                "abar_t is an argument; yours takes the toy's 0.64": (z - 0.6 * eps) / 0.8,
+                "take the noise as it is predicted; yours is standardised first": (z - noisy * (eps - eps.mean()) / eps.std()) / root,
+                "do not clip: latents have no bounds": ((z - noisy * eps) / root).clamp(-1, 1), "do not clip, latents have no bounds": ((z - noisy * eps) / root).clamp(-3, 3)})
 
 
 def ddim_step(z, eps, a, b):
@@ -87,8 +94,12 @@ def ddim_step(z, eps, a, b):
 
 @write_it_yourself(ddim.step)
 def check_2_3(student):
-    z0, noise, other = (torch.randn(2, 4, 3, 5, generator=seeded(s)) for s in (4, 5, 6))
+    z0, noise, other = (2 * torch.randn(2, 4, 3, 5, generator=seeded(s)) for s in (4, 5, 6))
     at = lambda a: a ** 0.5 * z0 + (1 - a) ** 0.5 * noise
+    same = lambda a, b, got: isinstance(got, torch.Tensor) and got.shape == z0.shape and torch.allclose(got, ddim_step(z0, other, a, b), atol=1e-4)
+    up, down = (student.ddim_step(z0, other, a, b) for a, b in ((0.8, 0.3), (0.3, 0.8)))
+    assert same(0.8, 0.3, up) or not same(0.8, 0.3, down) or not same(0.3, 0.8, down), "yours always goes downwards, to the larger abar; either of abar_s and abar_t may be the larger"
+    assert same(0.3, 0.8, down) or not same(0.3, 0.8, up) or not same(0.8, 0.3, up), "yours always goes upwards, to the smaller abar; either of abar_s and abar_t may be the larger"
     for a, b, eps in ((0.8, 0.3, other), (0.2, 0.95, other), (0.8, 0.3, noise), (0.2, 0.95, noise)):
         z = at(a)
         inputs = z.clone(), eps.clone()
@@ -101,8 +112,10 @@ def check_2_3(student):
         clean = (z - from_z) / from_a
         close(got, ddim_step(z, eps, a, b), f"the step from abar_s = {a} to abar_t = {b}: z_0 by abar_s, then sqrt(abar_t) z_0 + sqrt(1 - abar_t) eps", 1e-4, {
             "s and t are swapped: solve for z_0 with abar_s, put it back with abar_t": ddim_step(z, eps, b, a),
-            "only downwards: the larger abar is not always abar_s; either may be the larger": ddim_step(z, eps, min(a, b), max(a, b)),
-            "only upwards: the larger abar is not always abar_s; either may be the larger": ddim_step(z, eps, max(a, b), min(a, b)),
+            "yours goes in one direction only; either of abar_s and abar_t may be the larger": ddim_step(z, eps, max(a, b), min(a, b)),
+            "do not clip z_0: latents have no bounds": from_b * clean.clamp(-1, 1) + to_b, "do not clip z_0, latents have no bounds": from_b * clean.clamp(-3, 3) + to_b,
+            "all of z minus noise is divided by sqrt(abar_s); without brackets only the noise is": from_b * (z - from_z / from_a) + to_b,
+            "that is DDPM's mean; the DDIM step goes to z_0 and puts it back at t, lines 2 and 3": (z - (1 - a / b) / (1 - a) ** 0.5 * eps) / (a / b) ** 0.5,
             "z_0 is put back at t without its noise: add sqrt(1 - abar_t) eps": from_b * clean,
             "that is z_0, line 2; the noise of t has still to be put back: line 3": clean,
             "the noise that is put back is that of t: sqrt(1 - abar_t); yours has that of s": from_b * clean + from_z,
@@ -167,7 +180,7 @@ def check_2_4(student):
     assert len(set(times)) > 1, "the noise is predicted with the same timestep in every step; take the one that the step goes to"
     assert times == ts, f"predict should be asked once for each step, at timesteps {ts}; yours asked at {times}"
     assert torch.equal(asked[0][1], start), "the first noise should be predicted on the clean latent z"
-    assert not all(torch.equal(z, start) for _, z in asked), "every noise is predicted on the clean latent; the second should see what the first step made"
+    assert not all(torch.equal(z, start) for _, z in asked), "every noise is predicted on the clean latent; the second step should start from what the first one made, and predict the noise on that"
 
     def ladder(abars=abars, first=None, source=lambda i, t: None, step=ddim_step, restart=False):
         z, a, all = z0, abars[0] if first is None else first, []

@@ -32,7 +32,7 @@ def check_3_1(student):
         "rows should sum to 1: take the mean over the heads; yours is their sum": maps.sum(0),
         "rows should sum to 1: the mean over the heads; yours takes the largest of them": maps.amax(0),
         "every head has its own softmax, the mean comes after it; yours averages before the softmax": scaled.mean(0).softmax(-1),
-        "every head has its own softmax; yours adds up the heads before it": scaled.sum(0).softmax(-1),
+        "every head has its own softmax; yours adds up the heads before it, which is what joining them does": scaled.sum(0).softmax(-1),
         "every head has its own softmax, the mean comes after it; yours averages queries and keys over the heads": (q.mean(0) @ k.mean(0).T / 8 ** 0.5).softmax(-1),
         "the mean over all heads; yours is the first head's map": maps[0],
         "the mean over all heads; yours is the last head's map": maps[-1],
@@ -40,6 +40,7 @@ def check_3_1(student):
         "the softmax is missing: rows should sum to 1": scaled.mean(0),
         "a softmax takes exp before it divides by the sum; yours divides QK^T itself": over(scaled, -1).mean(0),
         "exp is not yet a softmax: divide every row by its sum": exp.mean(0),
+        "the mean over the heads; yours takes the largest of them, divided by its sum": over(maps.amax(0), -1),
         "every head's row is divided by its own sum; yours divides after the mean over the heads": over(exp.mean(0), -1),
         "rows are queries, columns are keys: yours is transposed": maps.mean(0).T,
         "queries and keys are exchanged, softmax(K Q^T): rows are the cells that ask": (k @ q.transpose(1, 2) / 8 ** 0.5).softmax(-1).mean(0),
@@ -90,6 +91,7 @@ def check_3_2(student):
         "weights of a query sum to 1 over the keys; your softmax is over the queries": beside((logits / 6 ** 0.5).softmax(1) @ v),
         "weights of a query sum to 1 over the keys; your softmax is over the heads": beside((logits / 6 ** 0.5).softmax(0) @ v),
         "the softmax is missing: weights of a query should sum to 1": beside(logits / 6 ** 0.5 @ v),
+        "all heads, as many as q has; yours takes two": beside(heads[:2]),
         "the values are missing: it is the keys that you mix": beside(maps @ k),
         "one softmax per head: yours forms one map from all heads' channels": (beside(q) @ beside(k).T / 6 ** 0.5).softmax(-1) @ beside(v),
         "one softmax per head: yours forms one map from all heads' channels, scaled by all of them": (beside(q) @ beside(k).T / 24 ** 0.5).softmax(-1) @ beside(v)})
@@ -98,27 +100,33 @@ def check_3_2(student):
 
 
 def check_3_3(student):
-    A = torch.rand(15, 15)
+    A = torch.rand(24, 24)
     kept = A.clone()
-    seen = student.sees(A, (3, 5), 2, 1)
+    seen = student.sees(A, (3, 8), 1, 2)
     assert torch.equal(A, kept), "your function changes A; make a new tensor"
     is_tensor(seen)
-    row, column = lambda i: A[i].reshape(3, 5), lambda i: A[:, i].reshape(3, 5)
+    row, column = lambda i: A[i].reshape(3, 8), lambda i: A[:, i].reshape(3, 8)
     counted = "cells are numbered row by row, from the upper left: y * W + x"
-    close(seen, row(11), f"{counted}, on a grid that need not be square", mistakes={
-        "a column says who looks at the cell; what the cell sees is its row": column(11),
-        "the mean of row and column; what the cell sees is its row alone": (row(11) + column(11)) / 2,
-        f"{counted}; yours is x * H + y": row(5), f"{counted}; yours is x * W + y": row(7), f"{counted}; yours is y * H + x": row(7),
-        f"{counted}; yours is x * W + y, and of the column": column(7), f"{counted}; yours is x * H + y, and of the column": column(5),
-        "cells, rows and columns are counted from 0; yours counts from 1": row(12), "cells, rows and columns are counted from 0; yours is one row and column ahead": row(6),
-        "the row belongs to the picture row by row; yours is filled column by column, as a transposed picture": A[11].reshape(5, 3).T,
-        "grid = (H, W): the answer is (3, 5); yours has height and width exchanged": A[11].reshape(5, 3),
-        "the answer is a picture, (H, W): reshape the row to the grid": A[11], "upside down: the row begins at the upper left": row(11).flip(0),
-        "mirrored: the row begins at the upper left": row(11).flip(1), "turned by 180 degrees: the row begins at the upper left": row(11).flip(0, 1),
-        "leave the numbers as they are; yours are divided by the largest": row(11) / A[11].max(),
-        "leave the numbers as they are; yours are divided by their sum": row(11) / A[11].sum(),
-        "leave the numbers as they are; yours are stretched from 0 to 1": (row(11) - A[11].min()) / (A[11].max() - A[11].min())})
-    for y, x in ((0, 0), (0, 4), (2, 4)):
-        close(student.sees(A, (3, 5), y, x), row(y * 5 + x), f"wrong for the cell in row {y}, column {x}: {counted}")
+    square = "the grid need not be square: W is in `grid`; yours takes the root of N for it"
+    from_0 = "cells, rows and columns are counted from 0; yours counts from 1"
+    close(seen, row(10), f"{counted}, on a grid that need not be square", mistakes={
+        "a column says who looks at the cell; what the cell sees is its row": column(10),
+        "the mean of row and column; what the cell sees is its row alone": (row(10) + column(10)) / 2,
+        f"{counted}; yours is x * H + y, column by column": row(7), f"{counted}; yours is x * W + y, with x and y exchanged": row(17),
+        f"{counted}; yours is y * H + x, with the height in place of the width": row(5),
+        f"{counted}; yours is x * W + y, and of the column": column(17), f"{counted}; yours is x * H + y, and of the column": column(7),
+        f"{counted}; yours is y * H + x, and of the column": column(5),
+        square: A[6].reshape(4, 6), f"{square}, to find the cell": row(6), f"{square}, to lay it out": A[10].reshape(4, 6),
+        from_0: row(9), f"{from_0}, or adds 1": row(11), f"{from_0}, rows and columns": row(1), f"{from_0}, or is one row and column ahead": row(19),
+        f"{from_0}, rows": row(2), f"{from_0}, or is one row ahead": row(18),
+        "the row belongs to the picture row by row; yours is filled column by column, as a transposed picture": A[10].reshape(8, 3).T,
+        "grid = (H, W): the answer is (3, 8); yours has height and width exchanged": A[10].reshape(8, 3),
+        "the answer is a picture, (H, W): reshape the row to the grid": A[10], "upside down: the row begins at the upper left": row(10).flip(0),
+        "mirrored: the row begins at the upper left": row(10).flip(1), "turned by 180 degrees: the row begins at the upper left": row(10).flip(0, 1),
+        "leave the numbers as they are; yours are divided by the largest": row(10) / A[10].max(),
+        "leave the numbers as they are; yours are divided by their sum": row(10) / A[10].sum(),
+        "leave the numbers as they are; yours are stretched from 0 to 1": (row(10) - A[10].min()) / (A[10].max() - A[10].min())})
+    for y, x in ((0, 0), (0, 7), (2, 7)):
+        close(student.sees(A, (3, 8), y, x), row(y * 8 + x), f"wrong for the cell in row {y}, column {x}: {counted}")
     A = torch.rand(12, 12)
     close(student.sees(A, (6, 2), 4, 1), A[9].reshape(6, 2), f"wrong on a grid that is higher than wide: {counted}, with W from `grid`")

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from minifaseg import hard, labelling
 
-from . import close, is_tensor, write_it_yourself
+from . import close, is_tensor, meaning, write_it_yourself
 
 VIEWS = {"__get__", "__getitem__", "T", "mT", "t", "transpose", "swapaxes", "permute", "view", "reshape", "contiguous", "clone", "detach", "to", "float",
          "double", "type", "cpu", "squeeze", "unsqueeze", "expand", "requires_grad_"}                       # they leave the matrix as it is
@@ -72,6 +72,9 @@ def check_5_1(student):
         "min-max, not a softmax over the cells": y.softmax(0),
         "min-max, not a share of the sum": y / y.sum(0),
         "divide by the range; yours divides by the sum, so that maps sum to 1": (y - low) / (y - low).sum(0),
+        "values may be negative: the smallest is the minimum as it is, and yours cuts it off at 0": ((y - low.clamp_min(0)) / (high - low.clamp_min(0))).clamp(0, 1),
+        "values may be negative: yours cuts them off at 0": (y.clamp_min(0) - y.clamp_min(0).amin(0)) / (y.clamp_min(0).amax(0) - y.clamp_min(0).amin(0)).clamp_min(1e-30),
+        "a stretch keeps the proportions; yours has ranks, in equal steps": y.argsort(0).argsort(0) / 5,
         "clamping is not stretching: (y - min) / (max - min)": y.clamp(0, 1)})
     flat = student.minmax(torch.cat([y, torch.full((6, 1), -2.5)], dim=1))
     is_tensor(flat, (6, 4))
@@ -83,6 +86,9 @@ def check_5_1(student):
     tiny = torch.tensor([[0.0], [2.5e-7], [1e-6], [5e-7]])
     close(student.minmax(tiny), tiny * 1e6, "a map of range 1e-6 is not constant and should reach 1; is something added to the divisor, or a range taken for 0, that is too large?", 1e-4, {
         "a map of range 1e-6 is not constant and should reach 1; yours takes it for constant: where is your limit?": 0 * tiny})
+    near = 1 + torch.tensor([[0.0], [1.0], [4.0]]) * 2 ** -22
+    close(student.minmax(near), torch.tensor([[0.0], [0.25], [1.0]]), "a map between 1 and 1.000001 is not constant, and should reach 1", 1e-4, {
+        "a map between 1 and 1.000001 is not constant: only a range of exactly 0 is; isclose and allclose take more for equal": 0 * near})
     mean = torch.tensor([[1000.0], [1000.5], [1002.0]])
     close(student.minmax(mean), torch.tensor([[0.0], [0.25], [1.0]]), "a map far from 0 is stretched all the same", 1e-4)
 
@@ -95,12 +101,20 @@ def check_5_2(student):
     up = lambda m, mode="nearest", **kind: F.interpolate(m.permute(2, 0, 1)[None], size=full, mode=mode, **kind)[0].permute(1, 2, 0)
     weighted = lambda w, up=up: sum(w * up(m) for m, w in zip(maps, w))
     want, equal = weighted(weights), weighted((1, 1, 1))
-    got = student.fuse(maps, weights, full)
+    each = "height and width have a factor each, H // r_h and W // r_w"
+    with meaning("must match the size", f"the levels do not fit on one grid: {each}"):
+        got = student.fuse(maps, weights, full)
     for m, b in zip(maps, before[0]):
         unchanged(m, b)
     assert weights == before[1], "your function changes the weights that it was given"
     minmaxed = [(m - m.amin((0, 1))) / (m.amax((0, 1)) - m.amin((0, 1))) for m in maps]
+    highest = [m / m.amax((0, 1)) for m in maps]
+    shares = [m / m.sum((0, 1)) for m in maps]
     close(got, want, "the sum of weight times map, each map's cells repeated as blocks", mistakes={
+        "leave the maps as they are; yours are divided by their largest value before": sum(w * up(m) for m, w in zip(highest, weights)),
+        "leave the maps as they are; yours are divided by their sum before": sum(w * up(m) for m, w in zip(shares, weights)),
+        "every class keeps a map of its own, K of them; yours adds up the classes": want.sum(2, keepdim=True),
+        "every class keeps a map of its own, K of them; yours is the first alone": want[..., :1],
         "the weights are in reversed order: the first one belongs to the coarsest map, the first of the list": weighted(weights[::-1]),
         "the weights are not those of their maps: the first weight belongs to the first map, and so on": weighted(weights[1:] + weights[:1]),
         "take the weights as they are; yours are divided by their sum": want / sum(weights),
@@ -126,6 +140,12 @@ def check_5_2(student):
         "the height comes first, (H, W, K); yours has height and width exchanged": want.transpose(0, 1),
         "leave the maps as they are; yours are stretched from 0 to 1 before": sum(w * up(m) for m, w in zip(minmaxed, weights)),
         "leave the sum as it is; yours is stretched from 0 to 1": (want - want.amin((0, 1))) / (want.amax((0, 1)) - want.amin((0, 1)))})
+    one = torch.rand(1, 2, 3)
+    block = lambda m, f, g: m.repeat_interleave(f, 0).repeat_interleave(g, 1)
+    close(student.fuse([one], (1.0,), (4, 6)), block(one, 4, 3), f"a level of 1 x 2 cells on a grid of 4 x 6: {each}, and cells become blocks", mistakes={
+        f"{each}; yours takes the height's for both": block(one, 4, 4), f"{each}; yours takes the height's for both, cut off": block(one, 4, 4)[:, :6],
+        f"{each}; yours takes the width's for both": block(one, 3, 3), f"{each}; yours has the two exchanged": block(one, 3, 4),
+        "the finest level need not have the full grid: enlarge it, too, to `full`": one})
     close(student.fuse(maps[2:], (1.0,), full), maps[2], "one level that is already full, with weight 1, stays what it is")
     close(student.fuse([torch.ones(1, 1, 2)], (0.5,), (3, 2)), torch.full((3, 2, 2), 0.5), "a level of a single cell fills the grid with it")
 
@@ -149,12 +169,14 @@ def check_5_3(student):
         "all steps are added up; only the last result counts": A @ x + A @ A @ x + three @ x,
         "all steps are added up, and x itself; only the last result counts": x + A @ x + A @ A @ x + three @ x,
         "the mean of all steps; only the last result counts": (A @ x + A @ A @ x + three @ x) / 3,
+        "leave A x as it is in every step; yours is divided by its sum": three @ x / (three @ x).sum(0),
+        "leave A x as it is in every step; yours is divided by its largest value": three @ x / (three @ x).amax(0),
         "nothing is applied: x comes back as it was": x,
         "2^tau times A: in each round the result is used twice; tau = 3 is three times A": torch.linalg.matrix_power(A, 8) @ x,
         "A^3 x, stretched from 0 to 1; leave it as it is": (three @ x - (three @ x).amin(0)) / ((three @ x).amax(0) - (three @ x).amin(0)),
         "the power of every value of A x; A^3 x is A applied three times": (A @ x) ** 3})
     close(student.power_times(A, x, 0), x, "tau = 0: nothing is applied, x comes back", mistakes={"tau = 0: nothing is applied, x comes back; yours applies A once": A @ x})
-    close(student.power_times(A, x, 1), A @ x, "tau = 1 is A x")
+    close(student.power_times(A, x, 1), A @ x, "tau = 1 is A x", mistakes={"`tau` is an argument; yours applies A three times whatever it is": three @ x})
     A, x = rows(9), torch.randn(9, 3)
     got = plain(student.power_times(watched(A), x, 5))
     close(got, torch.linalg.matrix_power(A.double(), 5) @ x.double(), "tau = 5 should be A applied five times", 1e-4)
@@ -228,6 +250,8 @@ def check_5_5(student):
         "you walk on from x in every step; walk on from y_n": other(lambda y: 0.3 * A @ x + 0.7 * x),
         "you walk on from x in every step and return to y_n; it is the other way round": other(lambda y: 0.3 * A @ x + 0.7 * y),
         "you seem to start from 0; the walk starts from y_0 = x": other(lambda y: 0.3 * A @ y + 0.7 * x, 0 * x),
+        "the walk starts from y_0 = x; yours starts from 0, with one step more": other(lambda y: 0.3 * A @ y + 0.7 * x, 0 * x, 5),
+        "the restart comes after A: (1 - alpha) x is added to alpha A y, and not walked on with": other(lambda y: A @ (0.3 * y + 0.7 * x)),
         "the walk starts from y_0 = x; yours starts from (1 - alpha) x": other(lambda y: 0.3 * A @ y + 0.7 * x, 0.7 * x),
         "the walk starts from y_0 = x; yours starts from A x": other(lambda y: 0.3 * A @ y + 0.7 * x, A @ x),
         "one step too many: y_0 is x itself": walk(A, 0.3, 5),

@@ -1,4 +1,6 @@
 """Hidden tests of notebook 06: flipping, labels, confusion matrix."""
+import re
+
 import torch
 
 from minifaseg import labelling, ttf
@@ -21,6 +23,9 @@ def check_6_1(student):
         "you turned the mirror view upside down; left and right are along the last axis, W": (a + b.flip(-2)) / 2,
         "you turned the mirror view by 180 degrees; left and right are along the last axis, W, alone": (a + b.flip(-1, -2)) / 2,
         "you reversed the order of the classes; left and right are along the last axis, W": (a + b.flip(0)) / 2,
+        "you reversed the order of the classes, too; left and right are along the last axis, W, alone": (a + b.flip(0, -1)) / 2,
+        "(K, H, W): classes first; yours come last": want.permute(1, 2, 0),
+        "(K, H, W): height before width; yours has the two exchanged": want.transpose(1, 2),
         "you reversed all three axes; left and right are along the last axis, W, alone": (a + b.flip(0, 1, 2)) / 2,
         "turn the mirror view alone, before the mean; yours turns the mean": kept.mean(0).flip(-1),
         "you turned the picture's view; the answer should lie as the picture does, so turn the mirror's": want.flip(-1),
@@ -65,6 +70,9 @@ def check_6_2(student):
             "the classes count from 1; yours counts from 2": torch.where(best >= threshold, k + 2, 0),
             "background is where the best score is below the threshold; yours is where it is above": (k + 1) * (best < threshold),
             "the threshold is missing: where even the best score is below it, the label should be 0, background": k + 1,
+            "classes may be any number, K of them; yours looks at the first two only": torch.where(best >= threshold, scores[:2].argmax(0) + 1, 0),
+            "classes may be any number, K of them; yours looks at the first two only, for the threshold, too": torch.where(scores[:2].amax(0) >= threshold, scores[:2].argmax(0) + 1, 0),
+            "`threshold` is an argument; yours takes 0.5 whatever is given": torch.where(best >= 0.5, k + 1, 0),
             "the background's label is 0; yours is 255": torch.where(best >= threshold, k + 1, 255),
             "the background's label is 0; yours is -1": torch.where(best >= threshold, k + 1, -1),
             "the background's label is 0; yours is K + 1": torch.where(best >= threshold, k + 1, K + 1),
@@ -93,8 +101,8 @@ def check_6_2(student):
         assert not got.is_floating_point() and got.dtype != torch.bool, f"labels are integers; yours are {got.dtype}"
         return got, want
 
-    for K, H, W, threshold in ((5, 3, 7, .75), (30, 6, 2, .9), (1, 4, 3, .5), (3, 8, 9, .6)):
-        got, want = told(torch.rand(K, H, W), threshold)
+    for K, H, W, threshold in ((5, 8, 7, .3), (30, 6, 2, .5), (1, 4, 3, .1), (3, 8, 9, .2)):
+        got, want = told(torch.rand(K, H, W) - .4, threshold)
         wrong = (got != want).sum().item()
         assert wrong == 0, f"{wrong} of {H * W} labels are wrong for {K} classes and threshold {threshold}"
 
@@ -127,7 +135,15 @@ def check_6_3(student):
 
     def told(truth, labels, n):
         copies = truth.clone(), labels.clone()
-        got, want = student.confusion(truth, labels, n), counted(truth, labels, n)
+        try:
+            got = student.confusion(truth, labels, n)
+        except (RuntimeError, IndexError) as e:
+            size = re.search(r"input of size (\d+)", str(e))
+            assert not size or int(size[1]) < n * n, f"pairs beyond n x n are counted: it is pixels whose *truth* is 255 that have to be left out, and no others ({e})"
+            assert not size, f"(n, n) also when the last classes do not occur: say so to bincount, by minlength ({e})"
+            assert "255" not in str(e), f"pixels whose truth is 255 have no row: leave them out first ({e})"
+            raise
+        want = counted(truth, labels, n)
         assert torch.equal(truth, copies[0]) and torch.equal(labels, copies[1]), "confusion changed the maps it was given"
         is_tensor(got)
         zero, one, last = (counted(torch.where(truth == 255, c, truth.long()), labels, n) for c in (0, min(1, n - 1), n - 1))
@@ -149,6 +165,8 @@ def check_6_3(student):
             "counts are asked for; yours are shares of each row, 0 for rows without pixels": want / want.sum(1, keepdim=True).clamp_min(1),
             "counts are asked for; yours are shares of each column": want / want.sum(0, keepdim=True),
             "counts are asked for; yours are shares of each column, 0 for columns without pixels": want / want.sum(0, keepdim=True).clamp_min(1),
+            "a picture need not be square: yours looks at its first columns only, as many as it has rows": counted(truth[:, :len(truth)], labels[:, :len(truth)], n),
+            "counts may be larger than a uint8 holds, 255; yours runs over": want % 256,
             "(n, n): yours has a row and a column for 255": torch.nn.functional.pad(want, (0, 1, 0, 1)),
             "(n, n): the counts in one row are not yet a matrix; reshape them": want.flatten(),
             "the number of classes is n, background included; yours has one more": torch.nn.functional.pad(want, (1, 0, 1, 0)),
@@ -165,11 +183,16 @@ def check_6_3(student):
         assert wrong == 0, f"{wrong} of {want.sum()} pixels are in the wrong place, in maps of shape {tuple(truth.shape)} with n = {n}; rows are the truth, columns the labels"
 
     told(torch.tensor([[0, 1, 1, 255], [2, 2, 2, 255]]), torch.tensor([[1, 1, 0, 0], [2, 1, 1, 2]]), 5)
+    nothing = torch.zeros(2, 20, dtype=torch.long)
+    first, again = (student.confusion(nothing, nothing, 6).sum().item() for _ in range(2))
+    assert first == again == 40, f"two calls with the same 40 pixels count {first} and {again}: are counts of the call before still in it? A default value is made once"
     for n, shape in ((4, (9, 2)), (27, (16, 20)), (1, (2, 3)), (2, (5, 5))):
         truth, labels = torch.randint(n, shape), torch.randint(n, shape)
         truth[torch.rand(shape) < .2] = 255
         truth[0, 0] = 0
         told(truth, labels, n)
+    same = torch.zeros(30, 20, dtype=torch.long)
+    told(same, same, 2)
     truth = torch.full((20, 20), 20, dtype=torch.uint8)
     try:
         got = student.confusion(truth, truth, 30)

@@ -38,8 +38,12 @@ def check_7_1(student):
         union = there + found - hit
         iou, occurs, all = hit / union, union > 0, torch.ones(len(hit), dtype=torch.bool)
         other = "zero" if absent == "drop" else "drop"
+        exchanged = ('"zero" counts an absent class as 0; yours leaves it out, as "drop" does: is the second argument used?' if absent == "zero" else
+                     '"drop" leaves an absent class out; yours counts it as 0, as "zero" does: is the second argument used, or are the two exchanged?')
         is_number(got, right, f"{hint}: for {matrix.tolist()} with {absent!r} it should be {right:.4f}; yours is {got:.4f}", {
-            '"drop" and "zero" are exchanged: "drop" leaves absent classes out, "zero" counts them as 0': want(matrix, other),
+            exchanged: want(matrix, other),
+            "something is added to the union; it is hits over union as it is": mean(hit / (union + 1), occurs, absent),
+            "something is added to hits and union; it is hits over union as it is": mean((hit + 1) / (union + 1), occurs, absent),
             "background counts like any class, row and column 0; yours leaves it out": mean(iou[1:], occurs[1:], absent) if occurs[1:].any() else -1,
             "union is row sum plus column sum minus hits, which are in both sums; yours does not subtract them": mean(hit / (there + found), occurs, absent),
             "that is Dice, 2 hits / (row sum + column sum); IoU is hits / (row sum + column sum - hits)": mean(2 * hit / (there + found), occurs, absent),
@@ -63,6 +67,7 @@ def check_7_1(student):
 
     told(torch.tensor([[6, 2], [1, 3]]), "drop", "IoU is hits over union, row sum plus column sum minus hits; background counts as a class")
     told(torch.tensor([[6, 2], [1, 3]]), "zero", "where all classes occur, both rules are the same")
+    told(torch.tensor([[0, 5, 0], [3, 0, 0], [0, 0, 4]]), "drop", "a class that is always mistaken has union > 0, so its IoU of 0 counts")
     told(torch.tensor([[6, 2, 0, 0], [1, 3, 0, 1], [0, 0, 0, 0], [2, 0, 0, 5]]), "drop", "a class in neither truth nor prediction is left out")
     told(torch.tensor([[6, 2, 0, 0], [1, 3, 0, 1], [0, 0, 0, 0], [2, 0, 0, 5]]), "zero", "a class in neither truth nor prediction counts as 0")
     told(torch.tensor([[6, 2, 4], [1, 3, 0], [0, 0, 0]]), "drop", "a class that is predicted but not there has union > 0, so its IoU of 0 counts")
@@ -81,7 +86,7 @@ def check_7_1(student):
         assert torch.equal(matrix, kept), "miou changed the matrix it was given"
 
 
-@write_it_yourself(hard.refine, hard.refine_level, FASeg.scores)
+@write_it_yourself(hard.refine, hard.refine_level, hard.minmax, ttf.merge, FASeg.scores)
 def check_7_2(student):
     def minmax(y, dims=(1,)):
         low, high = y.amin(dims, keepdim=True), y.amax(dims, keepdim=True)
@@ -100,7 +105,7 @@ def check_7_2(student):
 
     def case(H, W, K, levels):
         N = H * W
-        maps = [(6 * torch.rand(2, N, N, dtype=torch.float64)).softmax(-1) * 4 ** i for i in range(levels)]        # sums of rows 1, 4, 16
+        maps = [(6 * torch.rand(2, N, N, dtype=torch.float64)).softmax(-1) * (4 ** i + torch.rand(2, N, 1)) for i in range(levels)]      # rows have sums of their own
         return torch.rand(2, N, K, dtype=torch.float64), maps, [.5 / (i + 1) for i in range(levels)]
 
     x, maps, weights = case(3, 4, 5, 3)
@@ -122,7 +127,7 @@ def check_7_2(student):
     mixed = sum(w * A for A, w in zip(maps, weights))
     every = sum(w * sum(minmax(times(A, x, n)) for n in range(1, tau + 1)) for A, w in zip(maps, weights))
     total = sum(weights)
-    close(got.double(), right, "refine each level from x, min-max per view and class, weight, turn back, mean", 1e-6, {
+    close(got.double(), right, "refine each level from x, min-max per view and class, weight, turn back, mean", 1e-4, {
         "the mirror view was turned back before it was refined, but its self-attention maps belong to the mirrored picture: refine, min-max and sum first, turn back last": want(first, maps, weights, tau, grid, last=plain),
         "the mirror view was turned back twice, before it was refined and after; once, at the end": want(first, maps, weights, tau, grid),
         "both views were turned before they were refined; the picture's lies right, and the mirror's is turned back at the end": want(turned(x), maps, weights, tau, grid),
@@ -149,6 +154,7 @@ def check_7_2(student):
         "min-max is missing": back(images(raw, grid)),
         "min-max comes before the weights; there is no second one after the sum": back(images(minmax(sum(w * minmax(times(A, x, tau)) for A, w in zip(maps, weights))), grid)),
         "min-max comes after the tau steps; yours stretches in every step": other(power=lambda A, y, tau: minmax(A @ minmax(A @ y)), norm=lambda y: y),
+        "min-max comes once for each level, after the tau steps; yours stretches x and every step": other(power=lambda A, y, tau: minmax(A @ minmax(A @ minmax(y))), norm=lambda y: y),
         "min-max comes after refinement, not before it": other(power=lambda A, y, tau: times(A, minmax(y), tau), norm=lambda y: y),
         "rows of the maps are queries: A @ x, not its transpose": want(x, [A.transpose(1, 2) for A in maps], weights, tau, grid),
         "tau = 2 should apply every map twice; yours applies it once": want(x, maps, weights, 1, grid),
@@ -169,7 +175,10 @@ def check_7_2(student):
         "both views have maps of their own; yours refines both by the picture's": want(x, [A[:1].expand(2, -1, -1) for A in maps], weights, tau, grid),
         "both views have maps of their own; yours exchanges them": want(x, [A.flip(0) for A in maps], weights, tau, grid),
         "both views have maps of their own; yours refines by their mean": want(x, [A.mean(0, keepdim=True).expand(2, -1, -1) for A in maps], weights, tau, grid),
-        "rows of the given maps need not sum to 1, and min-max drops what they sum to; the maps of a level are weighted alone by its weight": want(x, maps, [w * 4 ** i for i, w in enumerate(weights)], tau, grid),
+        "take the maps as they are, their rows need not sum to 1; yours are divided by their sum": want(x, [A / A.sum(-1, keepdim=True) for A in maps], weights, tau, grid),
+        "take the maps as they are; yours go through a softmax": want(x, [A.softmax(-1) for A in maps], weights, tau, grid),
+        "take x as it is; its mean is taken off, which min-max undoes only where all rows of a map have the same sum": want(x - x.mean(1, keepdim=True), maps, weights, tau, grid),
+        "take x as it is; yours is stretched by min-max before it is refined, too": want(minmax(x), maps, weights, tau, grid),
         "x is (2, cells, classes): transpose cells and classes before you make pictures; reshape alone mixes them up":
             back(sum(w * minmax(times(A, x, tau)) for A, w in zip(maps, weights)).reshape(2, 5, *grid)),
         "(K, H, W): classes first; yours has them last": right.permute(1, 2, 0),
@@ -192,6 +201,9 @@ def check_7_2(student):
     is_tensor(got, (2, 3, 4))
     assert got.isfinite().all(), "a class whose map is constant gives NaN: 0 / 0 in the min-max; it should become 0"
     close(got.double(), want(x, maps, weights, 1, (3, 4)), "a class whose map is constant should score 0 and leave the others alone", 1e-4)
+    x, maps, weights = case(3, 4, 2, 2)
+    close(student.faseg_scores(1e-6 * x, maps, weights, 1, (3, 4)).double(), want(x, maps, weights, 1, (3, 4)),
+          "maps of small range are stretched all the same, to exactly 0 and 1: something in the divisor, added or clamped, is too large", 1e-3)
 
 
 SCENES = range(6151, 6159)      # picked: loudness gains only 0.05 there, comparing words 0.11
@@ -233,27 +245,31 @@ def check_7_3(student):
         is_tensor(f)
         assert f.shape == (len(s),), f"one factor for each class: ({len(s)},); yours are {tuple(f.shape)}"
         assert f.isfinite().all(), "your factors hold NaN or infinite numbers; what if a class's scores are 0 everywhere?"
-        assert f.min() >= 0 and f.max() <= 1 + 1e-6, f"factors lie in [0, 1]; yours go from {f.min():.3f} to {f.max():.3f}"
         return f.float()
 
+    s, x = torch.rand(3, 5, 7), torch.rand(3, 5, 7) / 20
+    assert torch.equal(told(s, x), told(s, x)), "two calls with the same s and x differ: a rule that draws at random has learned nothing from them"
     for K, H, W in ((1, 4, 4), (3, 5, 7), (8, 6, 4)):
         s, x, order = torch.rand(K, H, W), torch.rand(K, H, W) / 20, torch.randperm(K)
         difference = (told(s[order], x[order]) - told(s, x)[order]).abs().max()
         assert difference < 1e-4, f"the order of the classes should not matter; a factor changes by {difference:.3f} when {K} classes are asked in another order"
-    s = torch.rand(3, 4, 4)
+    s, x = torch.rand(3, 4, 4), torch.rand(3, 4, 4) / 20
     s[1] = 0
-    told(s, torch.rand(3, 4, 4) / 20)
-    told(s - 0.01, torch.rand(3, 4, 4) / 20)                                    # bicubic curves leave [0, 1] a little
+    outside = [told(s, x), told(s - 0.01, x)]                                   # bicubic curves leave [0, 1] a little
 
     factors = [told(s, x) for s, x, *_ in cases()]
+    low, high = (f(torch.cat(factors + outside)).item() for f in (torch.min, torch.max))
+    inside = low >= 0 and high <= 1 + 1e-6
     after = accuracy(factors)
     before = accuracy([torch.ones(len(s)) for s, *_ in cases()])
     loudest = accuracy([x.amax((1, 2)) / x.max() for _, x, *_ in cases()])
-    if after >= before + OVER_ONES and after >= loudest + OVER_LOUDEST:
+    if after >= before + OVER_ONES and after >= loudest + OVER_LOUDEST and inside:
         return
 
     # Not good enough: what does the rule not do?
     numbers = f"pixel accuracy {after:.3f}, all trusted {before:.3f}, as loud {loudest:.3f}"
+    if not inside:
+        numbers += f"; and factors lie in [0, 1], yours go from {low:.3f} to {high:.3f}"
     alike = lambda change: all(torch.allclose(told(*change(s, x)), f, atol=1e-4) for f, (s, x, *_) in zip(factors, cases()))
     assert not all(f.max() - f.min() < 1e-4 for f in factors), \
         f"all classes get the same factor, which changes no winner, only the threshold ({numbers}): some have to be trusted less than others"
@@ -261,13 +277,14 @@ def check_7_3(student):
         f"your factors do not look at x ({numbers}): min-max has stretched every class's scores to about 1, present or not; only x remembers how loud the word was"
     assert not alike(lambda s, x: (s.flip(-1).roll(1, 0), x)), \
         f"your factors do not look at s ({numbers}): words have a volume of their own, so compare them where a class claims to be, and s says where"
+    assert inside, f"factors lie in [0, 1]; yours go from {low:.3f} to {high:.3f}"
     alone = lambda s, x: torch.cat([told(s[c:c + 1], x[c:c + 1]) for c in range(len(s))])
     assert not all(torch.allclose(alone(s, x), f, atol=1e-4) for f, (s, x, *_) in zip(factors, cases())), \
         f"each class is judged by itself ({numbers}): words have a volume of their own, so compare it with the other words, where the class claims to be"
     upside_down = accuracy([1 - f for f in factors])
     assert after > before - 1e-9 or upside_down < after + 0.02, f"your factors are upside down: pixel accuracy {after:.3f}, with 1 minus your factors {upside_down:.3f}. Present classes are to be trusted most"
     assert after > before - 1e-9, (f"your factors make it worse: pixel accuracy {after:.3f}, all trusted {before:.3f}. Are present classes trusted most? "
-                                   "Is a class compared with the others where *it* claims to be, or where they do?")
+                                   "Who else is heard where a class claims to be? It is to be compared with the others there, where *it* claims to be, and not where they do")
     assert after >= before + OVER_ONES, f"pixel accuracy {after:.3f}, all trusted {before:.3f}: too little gained. Where a class claims to be, is another heard louder?"
     raise AssertionError(f"pixel accuracy {after:.3f}, factors as loud as the words {loudest:.3f}: words have a volume of their own, "
                          "so compare them where a class claims to be")

@@ -7,7 +7,7 @@ from minifaseg import labelling
 from minifaseg.rivals import diffseg, iseg
 from minifaseg.rivals.diffsegmenter import DiffSegmenter
 
-from . import close, is_tensor, write_it_yourself
+from . import close, is_tensor, meaning, write_it_yourself
 
 
 @write_it_yourself(DiffSegmenter.prompts)
@@ -37,6 +37,10 @@ def check_8_1(student):
         "tokens are counted from 0, as in the span; yours are one too far right": other(raised, [2, 5, 6]),
         "that raises what is outside the span, and leaves the span": other(raised, [0, 2, 3, 6]),
         "that is iSeg's way, away from 0: here the token moves away from the empty prompt's state": other(lambda z, e: w * z),
+        "each token moves in a direction of its own, z_i - z_empty,i; yours moves all of them by the mean direction":
+            other(lambda a, e: e + w * torch.stack([z[i] - empty[i] for i in span]).mean(0)),
+        "`weight` is an argument; yours takes 2 whatever is given": other(lambda z, e: e + 2 * (z - e)),
+        "`weight` is an argument; yours takes 1.1 whatever is given": other(lambda z, e: e + 1.1 * (z - e)),
         "start from z_empty, not from z: with a weight of 1 nothing should change": other(lambda z, e: z + w * (z - e)),
         "start from z_empty and go w (z - z_empty); yours goes towards the empty prompt's state": other(lambda z, e: z + w * (e - z)),
         "the difference is turned: z - z_empty": other(lambda z, e: e + w * (e - z)),
@@ -69,7 +73,7 @@ def check_8_2(student):
     is_tensor(P)
     columns = A / A.amax(0)
     close(P, over(columns), "lambda = 0: divide each column by its largest entry, then each row by its sum", mistakes={
-        "a scaling by the ROW's maximum drops out when rows are divided by their sum; take it over the queries: the column's": A,
+        "divide by the largest entry of each COLUMN, over the queries; a scaling by the row's maximum, or by one maximum for the whole map, drops out when rows are divided by their sum": A,
         "rows of P should sum to 1: divide by the sum over the keys, at the end; it is missing": columns,
         "rows of P should sum to 1; yours is scaled by the row's maximum, and not divided by its sum": A / A.amax(1, keepdim=True),
         "rows of P should sum to 1: your columns do; divide by the sum over the keys, dim 1": columns / columns.sum(0),
@@ -87,6 +91,8 @@ def check_8_2(student):
     log = (math.e * A_).log10()
     kept = (A_ + 0.2 * log).clamp_min(0)
     row = A / A.amax(1, keepdim=True)
+    early = (A + 0.2 * (math.e * A).log10()).clamp_min(0)
+    keep = lambda P: torch.where(P.isfinite(), P, torch.eye(12))
     close(P, right, "not the rows of max(0, A' + lambda log10(e A')), each divided by its sum", mistakes={
         "the maximum is that of a column, over the queries; yours is the row's": step((math.e * row).log10(), row),
         "the maximum is that of each column; yours is the largest entry of all": step((math.e * A / A.max()).log10(), A / A.max()),
@@ -99,6 +105,10 @@ def check_8_2(student):
         "the logarithm is that of e A', with Euler's number; yours has 10 A'": step((10 * A_).log10()),
         "the logarithm is that of A', scaled by the column's maximum; yours is that of A": step((math.e * A).log10()),
         "entries below 0 should become 0 before the rows are divided; yours stay": over(A_ + 0.2 * log),
+        "entries below 0 should become 0 before the rows are divided; yours stay, and a row whose sum is below 0 becomes the diagonal":
+            torch.where((A_ + 0.2 * log).sum(1, keepdim=True) > 0, (A_ + 0.2 * log) / (A_ + 0.2 * log).sum(1, keepdim=True).clamp_min(1e-20), torch.eye(12)),
+        "scale by the column's maximum first; yours takes the logarithm before it": keep(over(early / early.amax(0).clamp_min(1e-20))),
+        "scale by the column's maximum first; yours takes the logarithm before it, and columns that vanish have no maximum": over(early / early.amax(0)),
         "entries below 0 should become 0 before the rows are divided; yours become 0 after it": over(A_ + 0.2 * log).clamp_min(0),
         "entries below 0 should become 0; yours lose their sign": over((A_ + 0.2 * log).abs()),
         "the step is + lambda log10(e A'), negative for small A'; yours goes in the other direction": step(-log),
@@ -170,6 +180,8 @@ def check_8_3(student):
         "the minimum is taken off before the division; yours comes after it, so that maps do not sum to 1": rounds(lambda x: low(over(P @ x))),
         "the mean is taken off; it is the minimum": rounds(lambda x: over(P @ x - (P @ x).mean(0))),
         "n rounds, each from the last one's result; yours looks like a single round": over(low(P @ x)),
+        "the minimum is that of P x, after the product; yours is that of x, before it": rounds(lambda x: over(P @ x - x.amin(0))),
+        "P is applied once in every round; yours once in the first, twice in the second, three times in the third": rounds(lambda x: over(low(P @ x)), 6),
         "one round too many": rounds(lambda x: over(low(P @ x)), 4),
         "one round too few": rounds(lambda x: over(low(P @ x)), 2),
         "normalise after P x in every round, and not before the first": rounds(lambda x: over(low(P @ x)), 3, over(low(x))),
@@ -189,7 +201,8 @@ def check_8_3(student):
 
 @write_it_yourself(labelling.label)
 def check_8_4(student):
-    best, k = torch.rand(5, 7), torch.randint(0, 6, (5, 7))
+    best, k = 0.95 * torch.rand(5, 7), torch.randint(0, 6, (5, 7))
+    best[1, :4] = torch.tensor([0.9, 0.74, 0.7, 0.24])
     best[0, :4], k[0, :4] = torch.tensor([0.8, 0.5, 0.1, 0.2]), torch.tensor([4, 3, 2, 0])
     given = best.clone(), k.clone()
     labels = student.three_way(*given, 0.75, 0.25)
@@ -198,11 +211,11 @@ def check_8_4(student):
     where = torch.where
     sure, some = best >= 0.75, best >= 0.25
     right = where(sure, k + 1, where(some, 255, 0))
-    uint8 = lambda x: x.to(torch.uint8).long()
+    stretched = (best - best.min()) / (best.max() - best.min())
     for said, wrong in {
             "class indices count from 0, labels from 1: label 0 is the background": where(sure, k, where(some, 255, 0)),
             "class indices count from 0, labels from 1; yours adds 2": where(sure, k + 2, where(some, 255, 0)),
-            "from `threshold` on and below `certain` the label is 255, unsure; yours is 0": where(sure, k + 1, 0),
+            "from `threshold` on and below `certain` the label is 255; yours is never unsure: is 255 forgotten, or are the two thresholds exchanged?": where(sure, k + 1, 0),
             "from `threshold` on and below `certain` the label is 255, unsure; yours is the class": where(some, k + 1, 0),
             "below `threshold` the label is 0, the background; yours is 255": where(sure, k + 1, 255),
             "below `threshold` the label is 0, the background; yours is the class": where(sure, k + 1, where(some, 255, k + 1)),
@@ -212,6 +225,10 @@ def check_8_4(student):
             "the label of an unsure pixel is 255; yours is 254": where(sure, k + 1, where(some, 254, 0)),
             "the label of an unsure pixel is 255; yours is 256": where(sure, k + 1, where(some, 256, 0)),
             "the label of an unsure pixel is 255, whatever its class": where(sure, k + 1, where(some, 255 + k, 0)),
+            "`certain` and `threshold` are arguments; yours takes 0.5 and 0.25 whatever is given": where(best >= 0.5, k + 1, where(some, 255, 0)),
+            "scores meet the thresholds as they are; yours are divided by the largest first": where(best / best.max() >= 0.75, k + 1, where(best / best.max() >= 0.25, 255, 0)),
+            "scores meet the thresholds as they are; yours are stretched from 0 to 1 first": where(stretched >= 0.75, k + 1, where(stretched >= 0.25, 255, 0)),
+            "a picture need not be square: yours looks at its first columns only, as many as it has rows": right * (torch.arange(7) < 5),
             "neither threshold is used": k + 1,
             "255 is above the class as well: the comparison with `certain` is turned": where(best < 0.75, k + 1, where(some, 255, 0)),
             "an int8 holds at most 127, and 255 must fit": right.to(torch.int8).long(),
@@ -252,7 +269,8 @@ def check_8_5(student):
     X, Y = torch.rand(4, 6).double() + 0.05, torch.rand(7, 6).double() + 0.05
     X, Y = X / X.sum(1, keepdim=True), Y / Y.sum(1, keepdim=True)
     given = X.clone(), Y.clone()
-    D = student.symmetric_kl(*given)
+    with meaning("must match the size", "the sum over a row of X belongs to all columns of D, and the one of Y to all rows: make a column of the first, [:, None]"):
+        D = student.symmetric_kl(*given)
     assert torch.equal(given[0], X) and torch.equal(given[1], Y), "your function changed X or Y; make new tensors"
     is_tensor(D)
     pairs = lambda f: torch.stack([f(x, Y).sum(1) for x in X])
@@ -290,6 +308,11 @@ def check_8_5(student):
     same = student.symmetric_kl(X, X)
     assert same.diagonal().abs().max() < 1e-9, f"a row is at distance 0 from itself; yours at {same.diagonal().abs().max().item():.3g}"
     X, Y = torch.randn(64, 300).softmax(1), torch.randn(50, 300).mul(3).softmax(1)
+    a, b = torch.rand(3, 5) + 0.1, torch.rand(4, 5) + 0.1
+    share = lambda x: x / x.sum(1, keepdim=True)
+    close(student.symmetric_kl(a, b), diffseg.symmetric_kl(a, b), "wrong for rows that do not sum to 1; the formula is for any positive entries", mistakes={
+        "take the rows as they are; yours are made to sum to 1 first": diffseg.symmetric_kl(share(a), share(b)),
+        "take the rows as they are; yours go through a softmax first": diffseg.symmetric_kl(a.softmax(1), b.softmax(1))})
     close(student.symmetric_kl(X, Y), diffseg.symmetric_kl(X, Y), "differs from minifaseg.rivals.diffseg.symmetric_kl on 64 x 50 rows of 300; is something added to the entries, or cut off?", 1e-4)
 
 
@@ -316,6 +339,9 @@ def check_8_6(student):
         "memberships are soft: a cell counts in every class, as much as M says; yours counts only in its largest": S @ hard / hard.sum(0).clamp_min(1),
         "memberships are soft: a cell counts in every class, as much as M says; yours is in or out, at 0.5": S @ half / half.sum(0).clamp_min(1),
         "the weights are M, not its square": weighted(S, M ** 2),
+        "the weights are M, not its square, in numerator and denominator": S @ M ** 2 / M.sum(0),
+        "every cell q counts, p itself among them (its distance is 0, its membership counts in the sum)": S @ M / (M.sum(0) - M),
+        "all classes, as many as M has columns; yours are two": weighted(S, M)[:, :2],
         "the distances are S, not their squares": weighted(S ** 2, M),
         "the denominator is the sum of M, not of its squares": S @ M / (M ** 2).sum(0),
         "the denominator is the sum of M, not the root of the sum of its squares": S @ M / M.norm(dim=0),
@@ -328,7 +354,9 @@ def check_8_6(student):
         "the nearest cell of the class; D is a mean over all of them": (S[:, :, None] / M).amin(1),
         "(N, C): cells first; yours has the classes first": weighted(S, M).T,
         "the product is one of entries; the sum over q is missing": S[:, :, None] * M / M.sum(0)})
-    close(student.cluster_distance(S, M * torch.tensor([1.0, 10.0, 0.01])), weighted(S, M), "a class whose memberships are all ten times larger is not farther away")
+    unlike = M * torch.tensor([1.0, 10.0, 0.01])
+    close(student.cluster_distance(S, unlike), weighted(S, M), "a class whose memberships are all ten times larger, or smaller, is neither farther away nor nearer", mistakes={
+        "a class whose memberships sum to less than 1 is divided by this sum, too; yours divides by 1": S @ unlike / unlike.sum(0).clamp_min(1)})
     S, M = S[:3, :3].contiguous(), M[:3]
     close(student.cluster_distance(S, M), weighted(S, M), "wrong where there are as many classes as cells: which side does your division run over?")
     alone = torch.eye(3)

@@ -8,12 +8,13 @@ def check_9_1(student):
     def bytes_of(*args):
         got = student.map_bytes(*args)
         assert got is not None, "nothing is returned; return the number of bytes"
-        assert isinstance(got, (int, np.integer)) and not isinstance(got, bool), \
-            f"bytes are counted: return an int; yours is {got!r}, of type {type(got).__name__}. Divide by //, not by /, and take no roots or powers with a point"
-        return int(got)
+        assert not isinstance(got, float) or not 0 < got < 16, "bytes are asked for, in an int; yours are GiB or MiB"
+        assert isinstance(got, int) and not isinstance(got, bool), \
+            f"bytes are counted: return a Python int; yours is {got!r}, of type {type(got).__name__}. Divide by //, not by /; NumPy's and torch's numbers run over, an int() of Python does not"
+        return got
 
     layers = {8: 1, 1: 5, 2: 3}
-    side, factor, heads, size = 128, 4, 3, 2
+    side, factor, heads, size = 128, 4, 5, 3
     n = {d: side // factor // d for d in layers}                            # cells along a side: 4, 32, 16
     total = lambda numbers, heads=heads, size=size: sum(k * heads * size * numbers(d) for d, k in layers.items())
     want = total(lambda d: n[d] ** 4)
@@ -27,11 +28,14 @@ def check_9_1(student):
         "the cells are those of the latent, whose side is side / factor, not the picture's pixels": total(lambda d: (side // d) ** 4),
         "`factor` is an argument; yours divides by Stable Diffusion's 8": total(lambda d: (side // 8 // d) ** 4),
         "every head has a map of its own: multiply by the heads": total(lambda d: n[d] ** 4, heads=1),
+        "every head has a map of its own: multiply by the heads; yours takes two, or counts two views": total(lambda d: n[d] ** 4, heads=2),
+        "every head has a map of its own: multiply by the heads; yours takes Stable Diffusion's 8": total(lambda d: n[d] ** 4, heads=8),
+        "N x 77 is the cross-attention, of cells to tokens; self-attention has N x N": total(lambda d: 77 * n[d] ** 2),
         "every head has a map, N x N: heads come once, not squared": total(lambda d: n[d] ** 4, heads=heads ** 2),
         "every layer has maps of its own: multiply each level by its number of layers": sum(heads * size * n[d] ** 4 for d in layers),
-        "`size` is the bytes of a number, 2 was asked for; yours counts 4 whatever it is": total(lambda d: n[d] ** 4, size=4),
+        "`size` is the bytes of a number, 3 was asked for; yours counts 4 whatever it is": total(lambda d: n[d] ** 4, size=4),
         "`size` is the bytes of a number: multiply by it": total(lambda d: n[d] ** 4, size=1),
-        "a number has `size` bytes; yours counts bits": total(lambda d: n[d] ** 4, size=16),
+        "a number has `size` bytes; yours counts bits": total(lambda d: n[d] ** 4, size=24),
         "the divisor divides a level's side: N becomes a quarter for 2, N x N a sixteenth; yours divides the number of cells": total(lambda d: ((side // factor) ** 2 // d) ** 2),
         "the divisor divides a level's side: N becomes a quarter for 2, N x N a sixteenth; yours divides N x N": total(lambda d: (side // factor) ** 4 // d),
         "the divisor divides a level's side: N becomes a quarter for 2, N x N a sixteenth; yours divides N x N by its square": total(lambda d: (side // factor) ** 4 // d ** 2),
@@ -49,6 +53,7 @@ def check_9_1(student):
     got = bytes_of(32, 8, {1: 1}, 1)
     assert got == 4 * 256, f"without size, a number has 4 bytes: 32 pixels, factor 8, one layer and head: 4 x 256 bytes; yours gives {got}"
     got, want = bytes_of(512, 8, {1: 5, 2: 5, 4: 5, 8: 1}, 8), 4 * 8 * (5 * 4096 ** 2 + 5 * 1024 ** 2 + 5 * 256 ** 2 + 64 ** 2)
+    assert got != want - 2 ** 32, f"yours gives {got:,} bytes for Stable Diffusion 1.5: the number runs over in 32 bits; Python's own ints do not"
     assert got == want, f"Stable Diffusion 1.5 at 512 pixels: {want:,} bytes, yours gives {got:,}"
     assert bytes_of(512, 8, {}, 8) == 0, "a network without layers needs 0 bytes"
 
@@ -76,6 +81,8 @@ def check_9_2(student):
             "0 is still 0; without a background class it becomes 255, ignored": np.where((i > 0) & (i < 255), i - 1, i),
             "0 becomes 255, ignored; yours is 254, as the shift came after it": np.where((i == 0) | (i == 255), 254, i - 1),
             "1 is the first class and becomes 0, which is a class from now on; yours is 255. Is 0 made 255 after the shift instead of before?": np.where((i <= 1) | (i == 255), 255, i - 1),
+            "255 is still 254, and 0 is looked for after the subtraction, when 1 has become 0: decide by the labels that were given": np.where(i <= 1, 255, i - 1),
+            "all labels from 1 to 254 are classes; yours takes ADE20K's 150 alone": np.where((i == 0) | (i > 150), 255, i - 1),
             "254 is a class and becomes 253; yours is 255": np.where((i == 0) | (i >= 254), 255, i - 1),
             "254 is a class and becomes 253; yours stays": np.where(i == 0, 255, np.where(i >= 254, i, i - 1)),
             "the shift goes the wrong way: i becomes i - 1, yours i + 1": np.where((i == 0) | (i == 255), 255, i + 1),
@@ -94,5 +101,9 @@ def check_9_2(student):
     other = student.reduce_zero_label(again)
     assert np.array_equal(again, before), "your function changed its input; make a copy first"
     assert not np.shares_memory(other, again), "your function returns its input, or a view of it; make a copy first"
+    some = np.array([[1, 2, 255], [254, 7, 1]], np.uint8)
+    got = student.reduce_zero_label(some)
+    assert got.tolist() == [[0, 1, 255], [253, 6, 0]], "a map without a 0 is shifted, too: i becomes i - 1 for i = 1 .. 254" if np.array_equal(got, some) else \
+        "a map without a 0, or one without the other labels, is shifted all the same: i becomes i - 1 for i = 1 .. 254, 255 stays"
     nothing = np.full((2, 3), 255, np.uint8)
     assert (student.reduce_zero_label(nothing) == 255).all(), "a map of 255 alone stays as it is"
