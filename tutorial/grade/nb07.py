@@ -273,6 +273,8 @@ def check_7_3(student):
     alike = lambda change: all(torch.allclose(told(*change(s, x)), f, atol=1e-4) for f, (s, x, *_) in zip(factors, cases()))
     assert not all(f.max() - f.min() < 1e-4 for f in factors), \
         f"all classes get the same factor, which changes no winner, only the threshold ({numbers}): some have to be trusted less than others"
+    zeros = {int((f == 0).sum()) for f in factors}
+    assert zeros == {0} or len(zeros) > 1, f"{zeros.pop()} classes get 0 in every scene ({numbers}): how many names are not in the picture is not known, and may be none or more"
     assert not alike(lambda s, x: (s, x.flip(-1).roll(1, 0))), \
         f"your factors do not look at x ({numbers}): min-max has stretched every class's scores to about 1, present or not; only x remembers how loud the word was"
     assert not alike(lambda s, x: (s.flip(-1).roll(1, 0), x)), \
