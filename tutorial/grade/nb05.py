@@ -201,7 +201,7 @@ def check_5_4(student):
         close(got, want, "U A R x: sums of the blocks, times A, bicubic up", mistakes={
             f"your rows of U A R sum to 1, and should to f^2 = {f * f}: keys are repeated, so R x is the sum of each block, not its mean": want / f ** 2,
             f"your rows of U A R sum to f = {f}, and should to f^2: a block has f rows and f columns": want / f,
-            f"your rows of U A R sum to f^4; R x is the sum of each block, so it is multiplied by f^2 once": want * f ** 2,
+            "your rows of U A R sum to f^4; R x is the sum of each block, so it is multiplied by f^2 once": want * f ** 2,
             "A was transposed: rows of A are queries, A x is the mean over the keys": package(A.T, x),
             "A is applied twice; one step is asked for": up(A @ A @ sums),
             "A is missing: the sums go up as they are": up(sums),

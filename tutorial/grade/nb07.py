@@ -36,7 +36,7 @@ def check_7_1(student):
         assert got == got, f"your mIoU is NaN for {matrix.tolist()} with {absent!r}: 0 / 0 of an absent class is left out, or counts as 0"
         hit, there, found = matrix.diagonal().double(), matrix.sum(1).double(), matrix.sum(0).double()
         union = there + found - hit
-        iou, occurs, all = hit / union, union > 0, torch.ones(len(hit), dtype=torch.bool)
+        iou, occurs = hit / union, union > 0
         other = "zero" if absent == "drop" else "drop"
         exchanged = ('"zero" counts an absent class as 0; yours leaves it out, as "drop" does: is the second argument used?' if absent == "zero" else
                      '"drop" leaves an absent class out; yours counts it as 0, as "zero" does: is the second argument used, or are the two exchanged?')
