@@ -16,7 +16,14 @@ TUTORIAL = Path(__file__).parent.parent / "tutorial"
 sys.path[:0] = [str(TUTORIAL), str(Path(__file__).parent)]
 from grade import exercises, verdict  # noqa: E402  (found by the line above)
 from grade.test_exercises import grade  # noqa: E402
-from make_student import files_for_students, indented, markdown_of, relative_links, student, student_code  # noqa: E402
+from make_student import (  # noqa: E402
+    files_for_students,
+    indented,
+    markdown_of,
+    relative_links,
+    student,
+    student_code,
+)
 
 NOTEBOOKS = sorted(TUTORIAL.glob("[0-9]*.ipynb"))
 EXERCISES = [(path, e) for path in NOTEBOOKS for e in exercises(path)]

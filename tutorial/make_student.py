@@ -195,7 +195,7 @@ def page(path: Path, files: set[Path]) -> bytes:
 
 
 def write_notebooks(notebooks: list[Path], out: Path, force: bool) -> list[str]:
-    """Writes all files; returns names of pages that were there before, which only force replaces."""
+    """Writes all files; returns names of pages that were there, which only force replaces."""
     files = files_for_students(notebooks)
     out.mkdir(parents=True, exist_ok=True)
     for path in notebooks:

@@ -267,7 +267,7 @@ def check_7_3(student):
         return
 
     # Not good enough: what does the rule not do?
-    numbers = f"pixel accuracy {after:.3f}, all trusted {before:.3f}, as loud {loudest:.3f}"
+    numbers = f"pixel accuracy {after:.3f}, all trusted {before:.3f}, trusted by attention {loudest:.3f}"
     if not inside:
         numbers += f"; and factors lie in [0, 1], yours go from {low:.3f} to {high:.3f}"
     alike = lambda change: all(torch.allclose(told(*change(s, x)), f, atol=1e-4) for f, (s, x, *_) in zip(factors, cases()))
@@ -288,5 +288,5 @@ def check_7_3(student):
     assert after > before - 1e-9, (f"your factors make it worse: pixel accuracy {after:.3f}, all trusted {before:.3f}. Are present classes trusted most? "
                                    "Who else is heard where a class claims to be? It is to be compared with the others there, where *it* claims to be, and not where they do")
     assert after >= before + OVER_ONES, f"pixel accuracy {after:.3f}, all trusted {before:.3f}: too little gained. Where a class claims to be, is another heard louder?"
-    raise AssertionError(f"pixel accuracy {after:.3f}, factors as loud as the words {loudest:.3f}: words have a volume of their own, "
+    raise AssertionError(f"pixel accuracy {after:.3f}, factors as large as the words' attention {loudest:.3f}: words have a volume of their own, "
                          "so compare them where a class claims to be")
