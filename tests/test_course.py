@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import pytest
 
 TUTORIAL = Path(__file__).parent.parent / "tutorial"
 sys.path[:0] = [str(TUTORIAL), str(Path(__file__).parent)]
-from grade import exercises, verdict  # noqa: E402  (found by the line above)
+import make_student  # noqa: E402  (found by the line above)
+from grade import exercises, verdict  # noqa: E402
 from grade.test_exercises import grade  # noqa: E402
-from make_student import files_for_students, indented, markdown_of, relative_links, student, student_code  # noqa: E402
+from make_student import markdown_of, relative_links  # noqa: E402
 
 NOTEBOOKS = sorted(TUTORIAL.glob("[0-9]*.ipynb"))
 EXERCISES = [(path, e) for path in NOTEBOOKS for e in exercises(path)]
@@ -71,12 +73,12 @@ def graded(cell, kind):
     return cell["metadata"].get("nbgrader", {}).get(kind, False)
 
 
-FOR_STUDENTS = files_for_students([path.resolve() for path in NOTEBOOKS])
+FOR_STUDENTS = make_student.files_for_students([path.resolve() for path in NOTEBOOKS])
 PASSES = "the tests in this cell pass; the grader's are stricter"
 
 
 def student_version(path):
-    return student(json.loads(path.read_text(encoding="utf-8")), path.name, FOR_STUDENTS)
+    return make_student.student(json.loads(path.read_text(encoding="utf-8")), path.name, FOR_STUDENTS)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -113,17 +115,23 @@ def test_student_version_lacks_the_exercises_and_nothing_else(path):
 
 def test_tests_are_indented_and_their_strings_are_not():
     code = 'def f():\n    """Two\n    lines."""\n\nx = f"""a\n  {1 +\n1} b\n"""; y = ("c"\n     "d")\nif x:\n    y = 2'
-    block, = ast.parse("with a:\n" + indented(code)).body
+    block, = ast.parse("with a:\n" + make_student.indented(code)).body
     assert ast.dump(ast.Module(block.body, [])) == ast.dump(ast.parse(code))
     hidden_only = {"metadata": {"nbgrader": {"grade": True, "grade_id": "test-1-1"}},
                    "source": ["### BEGIN HIDDEN TESTS\n", "hidden('1.1', globals())\n", "### END HIDDEN TESTS"]}
-    assert student_code(hidden_only) == ""
+    assert make_student.student_code(hidden_only) == ""
+
+
+@cache
+def named_cells(path):
+    """Source of the student version's cells that the grader knows: "setup", "ex-1-1", "test-1-1", ..."""
+    return {c["metadata"].get("nbgrader", {}).get("grade_id") or "".join(c["metadata"].get("tags", [])): "".join(c["source"])
+            for c in student_version(path)["cells"]}
 
 
 def told_below(path, number, solution, capsys):
     """The last line that the tests of an exercise print in the student version, below this solution."""
-    found = {c["metadata"].get("nbgrader", {}).get("grade_id") or "".join(c["metadata"].get("tags", [])): "".join(c["source"])
-             for c in student_version(path)["cells"]}
+    found = named_cells(path)
     name = number.replace(".", "-")
     namespace = {"__name__": "student"}
     capsys.readouterr()
@@ -190,7 +198,7 @@ def quickly_03(path):
     return path if path.name.startswith("03") else pytest.param(path, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("path", map(quickly_03, NOTEBOOKS), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [quickly_03(path) for path in NOTEBOOKS], ids=lambda p: p.stem)
 def test_student_version_runs_to_its_end_unsolved(path, course):
     assert run_all(course / path.name) == ([f"Exercise {e.number}: not done yet" for e in exercises(path)], [])
 

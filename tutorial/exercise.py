@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def exercise(number: str):
-    """Runs the tests inside; prints one line; keeps every error in here, but for the stop button."""
+    """Runs the tests inside and prints one line. No error leaves it, but for the stop button's."""
     try:
         yield
     except KeyboardInterrupt:

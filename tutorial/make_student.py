@@ -36,8 +36,9 @@ HOW_TO_WORK = """\
 are solved or not.
 
 - **Write** below `# your code here`, in place of the line that raises `NotImplementedError`.
-- **Is it right?** Run your cell and the one below it. It prints one line: *not done yet*, or what
-  is not right, or that its tests pass. These tests are few; the grader's are stricter.
+- **Is it right?** Run your cell and the one below it, after the cells above them, at least the
+  first code cell. It prints one line: *not done yet*, or what is not right, or that its tests pass.
+  These tests are few; the grader's are stricter.
 - **The grader** runs two cells, each exercise by itself: the first code cell of the notebook, with
   the imports, and your cell of that exercise. It runs nothing else. Helper functions and further
   imports therefore belong into the cell of the exercise.
@@ -195,7 +196,7 @@ def page(path: Path, files: set[Path]) -> bytes:
 
 
 def write_notebooks(notebooks: list[Path], out: Path, force: bool) -> list[str]:
-    """Writes all files; returns names of pages that were there before, which only force replaces."""
+    """Writes all files; returns the pages that were there before and are kept without force."""
     files = files_for_students(notebooks)
     out.mkdir(parents=True, exist_ok=True)
     for path in notebooks:
