@@ -158,7 +158,7 @@ def test_each_exercise_says_how_it_stands(path, capsys):
     ("def attention_map(q, k): return torch.ones(2).unflatten(0, (3, 4))", "your code raised RuntimeError: "),
     ("def attention_map(q, k): assert 1 > 2", "your code raised AssertionError"),
     ("def attention_map(q, k): return scores", "your code raised NameError: name 'scores' is not defined"),
-    ("def attention_map(q, k): (q @ k.transpose(1, 2)).softmax(-1).mean(0)", "the tests cannot work with what your code returns: AttributeError: 'NoneType'"),
+    ("def attention_map(q, k): (q @ k.transpose(1, 2)).softmax(-1).mean(0)", "not right yet: your code returns None; is a return missing?"),
     ("def attention_map(q): return q", "the tests cannot work with"), ("attention_map = 5", "the tests cannot work with"),
     ("def attention(q, k): return q", "attention_map is not defined; run the cells above"),
     ("def attention_map(q, k): raise NotImplementedError", "not done yet"),
