@@ -29,6 +29,7 @@ HIDDEN = re.compile(
     r"\n*^[ \t]*### BEGIN HIDDEN TESTS\n.*?^[ \t]*### END HIDDEN TESTS", re.M | re.S)
 FENCED = re.compile(r"(```.*?```)", re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+EXPLORER = re.compile(r"(?<!\[)`tutorial/explorer.html`")        # no link yet; beside the notebooks
 IMPORT = "from exercise import exercise          # prints how an exercise stands\n"
 
 HOW_TO_WORK = """\
@@ -141,7 +142,7 @@ def student_links(text: str, files: set[Path]) -> str:
 
     parts = FENCED.split(text)                            # every second one is fenced
     parts[::2] = [LINK.sub(replaced, part) for part in parts[::2]]
-    return "".join(parts).replace("`tutorial/explorer.html`", "[explorer.html](explorer.html)")
+    return EXPLORER.sub("[explorer.html](explorer.html)", "".join(parts))
 
 
 def markdown_of(path: Path) -> str:
