@@ -1,5 +1,6 @@
 """The course kit: the grader accepts every right answer and catches every wrong one; students' notebooks hold no solutions; nbgrader takes ours."""
 import ast
+import inspect
 import json
 import os
 import re
@@ -29,7 +30,7 @@ def answers(path):
 
 def right(path):
     """(exercise, its right solutions) of a notebook."""
-    return [(e, [e.solution, answers(path)[e.number]["second"]]) for e in exercises(path)]
+    return [(e, [e.solution, answers(path)[e.number]["second"], answers(path)[e.number]["third"]]) for e in exercises(path)]
 
 
 def wrong(path):
@@ -54,6 +55,42 @@ def test_wrong_solutions_are_caught(path):
     for exercise, name, text in wrong(path):
         told = verdict(replace(exercise, solution=text))
         assert told and told != "not done yet" and not re.search("NameError|SyntaxError|ImportError", told), f"{exercise.number}, {name}: {told}"
+        assert not re.search(r"tensor\(|array\(", told), f"{exercise.number}, {name} prints an array: {told}"
+        if name.startswith("package"):
+            assert "write it yourself" in told or (exercise.number, name) == ("2.4", "package step"), f"{exercise.number}, {name}: {told}"
+
+
+ALIASES = {                                                   # ways to call what the package has
+    "by its module": "def merge(scores):\n    return ttf.merge(scores)",
+    "the function itself": "merge = ttf.merge",
+    "imported in the cell": "from minifaseg.ttf import merge",
+    "imported inside": "def merge(scores):\n    from minifaseg.ttf import merge as other\n    return other(scores)",
+    "imported by name": "def merge(scores):\n    import importlib\n    return importlib.import_module('minifaseg.ttf').merge(scores)",
+    "kept under another name": "mean_of_views = ttf.merge\ndef merge(scores):\n    return mean_of_views(scores)",
+    "as a default value": "def merge(scores, by=ttf.merge):\n    return by(scores)",
+    "as a method": "class Merger:\n    by = staticmethod(ttf.merge)\ndef merge(scores):\n    return Merger().by(scores)",
+    "with a part of its arguments": "import functools\nmerge = functools.partial(ttf.merge)",
+    "by what calls it": "from minifaseg.rivals.invseg import InvSeg, merge as other\ndef merge(scores):\n    return other(scores)"}
+
+
+@pytest.mark.parametrize("text", ALIASES.values(), ids=ALIASES)
+def test_the_package_does_not_answer_for_the_student(text):
+    """Whatever it is called by; and it works as before, for whoever comes next."""
+    from minifaseg import ttf
+    exercise, code = next(e for _, e in EXERCISES if e.number == "6.1"), ttf.merge.__code__
+    assert verdict(replace(exercise, solution=text)) == "write it yourself: this exercise asks for what ttf.merge does"
+    assert ttf.merge.__code__ is code and verdict(exercise) is None
+
+
+def test_every_function_that_is_refused_is_refused():
+    """Methods and those under torch.no_grad, too; outside the student's code each has its own code."""
+    from grade import check_of, refusing
+    for _, exercise in EXERCISES:
+        for function in getattr(check_of(exercise.number), "refused", ()):
+            code = inspect.unwrap(function).__code__
+            with pytest.raises(AssertionError, match="write it yourself"):
+                refusing([function], lambda f=function: f())()
+            assert inspect.unwrap(function).__code__ is code
 
 
 def test_there_is_enough_to_do():

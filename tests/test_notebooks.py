@@ -64,3 +64,43 @@ def test_figures_have_words_and_links_lead_somewhere(path):
     for bang, words, target in re.findall(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", text):
         assert not bang or len(words) > 20, f"{target}: say what the figure shows"
         assert re.match(r"https?://|#", target) or (path.parent / target.partition("#")[0]).exists(), f"{target} leads nowhere"
+
+
+LESSONS = [path for path in NOTEBOOKS if path != COLAB]
+BY_LESSON = pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+
+
+def cells(path, kind):
+    return ["".join(c["source"]) for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == kind]
+
+
+@BY_LESSON
+def test_says_where_it_stands_and_what_it_costs(path):
+    """Under the title: the neighbours, the glossary, the bibliography, minutes; at the end, what comes next."""
+    first, i = cells(path, "markdown")[0], LESSONS.index(path)
+    before = f"[← {LESSONS[i - 1].name[:2]}]({LESSONS[i - 1].name}) · " if i else ""
+    after = f" · [{LESSONS[i + 1].name[:2]} →]({LESSONS[i + 1].name})" if path != LESSONS[-1] else ""
+    expected = f"{before}**{path.name[:2]}**{after} · [glossary](glossary.md) · [bibliography](bibliography.md) · "
+    assert expected in first, f"no line {expected!r}"
+    assert re.search(r"\d+ minutes to read and run, \d+ for the exercises?", first.partition(expected)[2])
+
+
+@BY_LESSON
+def test_lines_can_be_read_without_scrolling(path):
+    for source in cells(path, "code"):
+        for line in source.splitlines():
+            assert len(line) <= 100, f"{len(line)} columns: {line}"
+
+
+@BY_LESSON
+def test_no_code_stands_above_the_exercise_that_asks_for_it(path, monkeypatch):
+    """plots.source of the function that the grader forbids comes after its exercise."""
+    monkeypatch.syspath_prepend(str(TUTORIAL))
+    from grade import check_of
+    shown = ""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if number := re.fullmatch(r"ex-(\d+)-(\d+)", cell["metadata"].get("nbgrader", {}).get("grade_id", "")):
+            for function in getattr(check_of(".".join(number.groups())), "refused", ()):
+                assert not re.search(rf"plots\.source\([^)]*\b{function.__name__}\b", shown), f"{function.__name__} is shown above {number[0]}"
+        shown += source

@@ -65,6 +65,15 @@ def clean(notebook) -> None:
                 # beside a picture also stands the text "<Figure size 640x480 with 4 Axes>"
                 if "image/png" in output.data:
                     output.data.pop("text/plain", None)
+                    output.data["image/png"] = smaller(output.data["image/png"])
+
+
+def smaller(png: str) -> str:
+    """A PNG in base64, with a palette of 256 colours."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    file = io.BytesIO()
+    picture.quantize(256, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """The notebooks' pictures, in one style. Colours stay apart in grey and for colour-blind readers.
 
     row([picture, map, labels], ["a picture", "attention", "mask"])
-        side by side; (H, W) floats are drawn as heat maps, integers as labels
+        side by side; (H, W) floats are heat maps with their range below, integers are labels
     curves({"FA-Seg": (x, y)}, "timestep", "mIoU")
         every curve with a marker and a dash of its own
     bars({"FA-Seg": 0.68}, "mIoU")
     truth(scene, ["cat", "dog"])
         a painted scene's exact labels: 1 cat, 2 dog, 0 the rest
     table(A, "A")
-        a small matrix with its numbers in the cells
+        a small matrix as a table
     source(hard.minmax)
         the code itself, as it stands in the package
 
@@ -29,12 +29,13 @@ from minifaseg.explore.colours import BACKGROUND, IGNORED
 from minifaseg.explore.colours import CLASSES as COLOURS
 
 HEAT = "inferno"                                         # lightness grows with the value
-INK = "#1d1d22"
+SIGNED = "RdBu_r"                                        # blue below 0, white at 0, red above
+INK, GREY = "#1d1d22", "#6b6b75"
 MARKERS = "os^vDPX"                                      # COLOURS: Okabe and Ito's, and a grey
 DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
 
 plt.rcParams.update({
-    "figure.dpi": 80, "savefig.dpi": 80, "figure.facecolor": "white", "font.size": 10,
+    "figure.dpi": 160, "savefig.dpi": 160, "figure.facecolor": "white", "font.size": 10,
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK,
     "xtick.color": INK, "ytick.color": INK, "axes.titlesize": 10,
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
@@ -70,16 +71,18 @@ def truth(scene: Scene, classes=None) -> np.ndarray:
     return labels
 
 
-def row(pictures, titles=(), *, classes=(), span=None, marks=(), width=2.3) -> None:
+def row(pictures, titles=(), *, classes=(), span=None, signed=False, marks=(), width=2.3) -> None:
     """Pictures side by side.
 
     classes: names for label maps, written where they lie; span: (low, high) that all heat maps
-    share, else each has its own; marks: (x, y) in [0, 1] drawn as a cross on every picture.
+    share, else each has its own; signed: heat maps of values around 0, which is white; marks:
+    (x, y) in [0, 1] drawn as a cross on every picture. The range of a heat map's colours stands
+    below it.
     """
-    size = (width * len(pictures), width * 1.12)
+    size = (width * len(pictures), width * 1.2)
     figure, axes = plt.subplots(1, len(pictures), figsize=size, squeeze=False)
     for i, (axis, picture) in enumerate(zip(axes[0], map(array, pictures))):
-        draw(axis, picture, classes, span)
+        draw(axis, picture, classes, span, signed)
         axis.set_title(titles[i] if i < len(titles) else "")
         h, w = picture.shape[:2]
         for x, y in marks:
@@ -89,16 +92,27 @@ def row(pictures, titles=(), *, classes=(), span=None, marks=(), width=2.3) -> N
     plt.show()
 
 
-def draw(axis, x: np.ndarray, classes=(), span=None) -> None:
+def draw(axis, x: np.ndarray, classes=(), span=None, signed=False) -> None:
     """One picture, heat map or label map, as in `row`."""
     axis.set_axis_off()
     if x.ndim == 3:
         axis.imshow(x)
     elif x.dtype.kind == "f":
-        low, high = span or (None, None)
-        axis.imshow(x, HEAT, vmin=low, vmax=high)
+        low, high = span or colour_range(x, signed)
+        axis.imshow(x, SIGNED if signed else HEAT, vmin=low, vmax=high)
+        axis.text(0.5, -0.03, f"{low:.2g} to {high:.2g}", transform=axis.transAxes,
+                  ha="center", va="top", fontsize=8, color=GREY)
     else:
         draw_labels(axis, x, classes)
+
+
+def colour_range(x: np.ndarray, signed: bool) -> tuple[float, float]:
+    """(low, high) of a heat map's own colours; as far below 0 as above, if it is signed."""
+    low, high = np.nanmin(x), np.nanmax(x)
+    if signed:
+        high = max(-low, high)
+        low = -high
+    return float(low), float(high)
 
 
 def draw_labels(axis, labels: np.ndarray, classes=()) -> None:
@@ -151,25 +165,16 @@ def bars(values: dict, xlabel="", *, digits=2, width=5.2) -> None:
     plt.show()
 
 
-def table(A, title="", *, digits=2, rows=None, columns=None, width=0.62) -> None:
-    """A small matrix (at most about 8 x 10) with its numbers in the cells.
-
-    rows, columns: names beside them.
-    """
+def table(A, title="", *, digits=2, rows=None, columns=None) -> None:
+    """A small matrix as a table. rows, columns: names beside and above its numbers."""
     A = array(A).astype(float)
-    height, breadth = A.shape
-    figure, axis = plt.subplots(figsize=(width * breadth + 1, 0.45 * height + 0.6))
-    axis.imshow(A, HEAT, aspect="auto")
-    middle = (A.min() + A.max()) / 2
-    for (i, j), value in np.ndenumerate(A):
-        colour = "white" if value <= middle else INK
-        axis.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=colour)
-    axis.set_title(title)
-    axis.set_xticks(range(breadth), columns if columns is not None else [""] * breadth)
-    axis.set_yticks(range(height), rows if rows is not None else [""] * height)
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
-    plt.show()
+    names = rows if rows is not None else [""] * len(A)
+    head = columns if columns is not None else [""] * A.shape[1]
+    lines = [[title, *head], ["---"] + ["---:"] * A.shape[1]]
+    for name, values in zip(names, A):
+        lines.append([name, *(f"{value:.{digits}f}" for value in values)])
+    lines = [[str(cell).replace("|", r"\|") for cell in line] for line in lines]
+    display(Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines)))
 
 
 def source(*things) -> None:

@@ -10,6 +10,12 @@ def pixel_accuracy(labels, truth):
             right += l == t
     return right / total
 ''',
+        "third": '''
+def pixel_accuracy(labels, truth):
+    from minifaseg.evaluate.metrics import confusion            # counting by the package is allowed
+    counts = confusion(truth, labels, 255)
+    return float(np.trace(counts) / counts.sum())
+''',
         "wrong": {
             "255 counts as wrong": '''
 def pixel_accuracy(labels, truth):
@@ -53,6 +59,57 @@ def pixel_accuracy(labels, truth):
     labels[~kept] = 0
     truth[~kept] = 1
     return float((labels == truth).sum() / kept.sum())
+''',
+            "divides by all pixels, again": '''
+def pixel_accuracy(labels, truth):
+    hits = (labels == truth) & (truth != 255)
+    return float(hits.sum() / truth.size)
+''',
+            "255 of the labels": '''
+def pixel_accuracy(labels, truth):
+    counts = labels != 255
+    return float((labels == truth)[counts].mean())
+''',
+            "255 counts as right, again": '''
+def pixel_accuracy(labels, truth):
+    right = np.where(truth == 255, True, labels == truth)
+    return float(right.mean())
+''',
+            "background left out": '''
+def pixel_accuracy(labels, truth):
+    counts = (truth != 255) & (truth != 0)
+    return float((labels == truth)[counts].mean())
+''',
+            "percent, again": '''
+def pixel_accuracy(labels, truth):
+    counts = truth != 255
+    return 100.0 * float((labels == truth)[counts].mean())
+''',
+            "hits in uint8": '''
+def pixel_accuracy(labels, truth):
+    counts = truth != 255
+    hits = ((labels == truth) & counts).sum(dtype=np.uint8)
+    return float(hits) / float(counts.sum())
+''',
+            "mean of rows": '''
+def pixel_accuracy(labels, truth):
+    rows = [(l == t)[t != 255].mean() for l, t in zip(labels, truth)]
+    return float(np.mean(rows))
+''',
+            "square loop": '''
+def pixel_accuracy(labels, truth):
+    right = total = 0
+    for i in range(len(truth)):
+        for j in range(len(truth)):
+            if truth[i, j] != 255:
+                total += 1
+                right += int(labels[i, j] == truth[i, j])
+    return right / total
+''',
+            "accuracy of classes": '''
+def pixel_accuracy(labels, truth):
+    each = [(labels == truth)[truth == c].mean() for c in np.unique(truth) if c != 255]
+    return float(np.mean(each))
 ''',
         },
     },

@@ -10,6 +10,11 @@ def attention_map(q, k):
         maps.append(e / e.sum(1, keepdim=True))
     return torch.stack(maps).mean(0)
 ''',
+        "third": '''
+def attention_map(q, k):
+    M = k.shape[1]
+    return F.scaled_dot_product_attention(q, k, torch.eye(M).expand(len(q), M, M)).mean(0)
+''',
         "wrong": {
             "softmax over the queries": '''
 def attention_map(q, k):
@@ -40,12 +45,56 @@ def attention_map(q, k):
     e = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).exp()
     return (e / e.sum(-1, keepdim=True)).mean(0)
 ''',
+            "mean before softmax": '''
+def attention_map(q, k):
+    logits = q @ k.transpose(1, 2) / q.shape[-1] ** 0.5
+    return logits.mean(0).softmax(-1)
+''',
+            "width of all heads": '''
+def attention_map(q, k):
+    h, N, d = q.shape
+    return (q @ k.transpose(1, 2) / (h * d) ** 0.5).softmax(-1).mean(0)
+''',
+            "scale N": '''
+def attention_map(q, k):
+    return (q @ k.transpose(1, 2) / q.shape[1] ** 0.5).softmax(-1).mean(0)
+''',
+            "transposed": '''
+def attention_map(q, k):
+    return (k @ q.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1).mean(0)
+''',
+            "first head": '''
+def attention_map(q, k):
+    return (q[0] @ k[0].T / q.shape[-1] ** 0.5).softmax(-1)
+''',
+            "heads joined": '''
+def attention_map(q, k):
+    d = q.shape[-1]
+    q, k = q.transpose(0, 1).flatten(1), k.transpose(0, 1).flatten(1)
+    return (q @ k.T / d ** 0.5).softmax(-1)
+''',
+            "sum of heads renormalised": '''
+def attention_map(q, k):
+    A = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1)
+    A = A.amax(0)
+    return A / A.sum(-1, keepdim=True)
+''',
+            "package mean_map": '''
+def attention_map(q, k):
+    from minifaseg import attention
+    return attention.mean_map([attention.QK(q[None], k[None], (q.shape[1], 1))])[0]
+''',
         },
     },
     "3.2": {
         "second": '''
 def attend(q, k, v):
     return torch.cat([F.scaled_dot_product_attention(q[h][None], k[h][None], v[h][None])[0] for h in range(len(q))], dim=1)
+''',
+        "third": '''
+def attend(q, k, v):
+    weights = torch.softmax(torch.einsum("hnd,hmd->hnm", q, k) * q.size(-1) ** -0.5, dim=2)
+    return torch.einsum("hnm,hmd->nhd", weights, v).reshape(q.size(1), -1)
 ''',
         "wrong": {
             "heads not brought to the back": '''
@@ -72,6 +121,41 @@ def attend(q, k, v):
 def attend(q, k, v):
     return ((q @ k.transpose(1, 2)).softmax(-1) @ v).transpose(0, 1).flatten(1)
 ''',
+            "reshaped without transposing": '''
+def attend(q, k, v):
+    out = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1) @ v
+    return out.reshape(out.shape[1], -1)
+''',
+            "heads reversed": '''
+def attend(q, k, v):
+    out = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1) @ v
+    return out.flip(0).transpose(0, 1).flatten(1)
+''',
+            "mean of heads": '''
+def attend(q, k, v):
+    return ((q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1) @ v).mean(0)
+''',
+            "scale of all heads": '''
+def attend(q, k, v):
+    h, N, d = q.shape
+    out = (q @ k.transpose(1, 2) / (h * d) ** 0.5).softmax(-1) @ v
+    return out.transpose(0, 1).reshape(N, h * d)
+''',
+            "two heads of four": '''
+def attend(q, k, v):
+    out = (q @ k.transpose(1, 2) / 2).softmax(-1) @ v
+    return torch.cat([out[0], out[1]], dim=1)
+''',
+            "keys handed on": '''
+def attend(q, k, v):
+    out = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1) @ k
+    return out.transpose(0, 1).flatten(1)
+''',
+            "package attend": '''
+def attend(q, k, v):
+    from minifaseg import layers
+    return layers.attend(q[None], k[None], v[None])[0].transpose(0, 1).flatten(1)
+''',
         },
     },
     "3.3": {
@@ -79,6 +163,11 @@ def attend(q, k, v):
 def sees(A, grid, y, x):
     H, W = grid
     return A.unflatten(0, (H, W))[y, x].unflatten(0, (H, W))
+''',
+        "third": '''
+def sees(A, grid, y, x):
+    cells = torch.arange(grid[0] * grid[1]).reshape(grid)
+    return A[cells[y, x]][cells]
 ''',
         "wrong": {
             "the column": '''
@@ -96,6 +185,49 @@ def sees(A, grid, y, x):
             "picture transposed": '''
 def sees(A, grid, y, x):
     return A[y * grid[1] + x].reshape(grid[1], grid[0]).T
+''',
+            "column by column": '''
+def sees(A, grid, y, x):
+    H, W = grid
+    return A[x * H + y].reshape(grid)
+''',
+            "times the height": '''
+def sees(A, grid, y, x):
+    H, W = grid
+    return A[y * H + x].reshape(H, W)
+''',
+            "column of A": '''
+def sees(A, grid, y, x):
+    H, W = grid
+    return A[:, y * W + x].reshape(H, W)
+''',
+            "reshaped as (W, H)": '''
+def sees(A, grid, y, x):
+    H, W = grid
+    return A[y * W + x].reshape(W, H).T
+''',
+            "stretched": '''
+def sees(A, grid, y, x):
+    row = A[y * grid[1] + x]
+    return (row / row.max()).reshape(grid)
+''',
+            "x and y exchanged, again": '''
+def sees(A, grid, y, x):
+    return A[x * grid[1] + y].reshape(grid)
+''',
+            "square root of N": '''
+def sees(A, grid, y, x):
+    side = int(len(A) ** 0.5)
+    return A[y * side + x].reshape(side, -1)
+''',
+            "counted from 1": '''
+def sees(A, grid, y, x):
+    return A[y * grid[1] + x - 1].reshape(grid)
+''',
+            "symmetrised": '''
+def sees(A, grid, y, x):
+    i = y * grid[1] + x
+    return ((A[i] + A[:, i]) / 2).reshape(grid)
 ''',
         },
     },

@@ -6,6 +6,14 @@ def find_span(ids, name):
     start = next(starts, None)
     return None if start is None else [start + j for j in range(len(name))]
 ''',
+        "third": '''
+def find_span(ids, name):
+    n, start = len(name), 1
+    while start + n <= len(ids):
+        if tuple(ids[start:start + n]) == tuple(name):
+            return [*range(start, start + n)]
+        start += 1
+''',
         "wrong": {
             "counts without the start token": '''
 def find_span(ids, name):
@@ -72,6 +80,131 @@ def find_span(ids, name):
         if ids[i:i + len(name)] == name:
             return range(i, i + len(name))
 ''',
+            "string search": '''
+def find_span(ids, name):
+    text, wanted = " ".join(map(str, ids)), " ".join(map(str, name))
+    at = text.find(wanted, len(str(ids[0])))
+    if at < 0:
+        return None
+    start = text[:at].count(" ")
+    return list(range(start, start + len(name)))
+''',
+            "letters": '''
+def find_span(ids, name):
+    at = "".join(chr(i) for i in ids).find("".join(chr(i) for i in name))
+    return list(range(at, at + len(name))) if at > 0 else None
+''',
+            "from 0": '''
+def find_span(ids, name):
+    for start in range(len(ids) - len(name) + 1):
+        if ids[start:start + len(name)] == name:
+            return list(range(start, start + len(name)))
+    return None
+''',
+            "index of the first id": '''
+def find_span(ids, name):
+    if name[0] not in ids:
+        return None
+    start = ids.index(name[0], 1)
+    if ids[start:start + len(name)] == name:
+        return list(range(start, start + len(name)))
+    return None
+''',
+            "end missed": '''
+def find_span(ids, name):
+    for start in range(1, len(ids) - len(name)):
+        if ids[start:start + len(name)] == name:
+            return list(range(start, start + len(name)))
+    return None
+''',
+            "last place": '''
+def find_span(ids, name):
+    span = None
+    for start in range(1, len(ids) - len(name) + 1):
+        if ids[start:start + len(name)] == name:
+            span = list(range(start, start + len(name)))
+    return span
+''',
+            "not one behind the other": '''
+def find_span(ids, name):
+    try:
+        return [ids.index(piece, 1) for piece in name]
+    except ValueError:
+        return None
+''',
+            "does not start again": '''
+def find_span(ids, name):
+    found = 0
+    for i in range(1, len(ids)):
+        if ids[i] == name[found]:
+            found += 1
+            if found == len(name):
+                return list(range(i - found + 1, i + 1))
+        else:
+            found = 0
+    return None
+''',
+            "runs off the end": '''
+def find_span(ids, name):
+    for start in range(1, len(ids)):
+        if all(ids[start + j] == name[j] for j in range(len(name))):
+            return list(range(start, start + len(name)))
+    return None
+''',
+            "cut-off name": '''
+def find_span(ids, name):
+    for start in range(1, len(ids)):
+        part = ids[start:start + len(name)]
+        if part == name[:len(part)]:
+            return list(range(start, start + len(part)))
+    return None
+''',
+            "start token not counted": '''
+def find_span(ids, name):
+    ids = ids[1:]
+    for start in range(len(ids) - len(name) + 1):
+        if ids[start:start + len(name)] == name:
+            return list(range(start, start + len(name)))
+    return None
+''',
+            "empty list": '''
+def find_span(ids, name):
+    for start in range(1, len(ids) - len(name) + 1):
+        if ids[start:start + len(name)] == name:
+            return list(range(start, start + len(name)))
+    return []
+''',
+            "a range, again": '''
+def find_span(ids, name):
+    for start in range(1, len(ids) - len(name) + 1):
+        if ids[start:start + len(name)] == name:
+            return range(start, start + len(name))
+    return None
+''',
+            "any order": '''
+def find_span(ids, name):
+    n = len(name)
+    for start in range(1, len(ids) - n + 1):
+        if sorted(ids[start:start + n]) == sorted(name):
+            return list(range(start, start + n))
+    return None
+''',
+            "remembers": '''
+def find_span(ids, name, seen={}):
+    key = tuple(name)
+    if key not in seen:
+        seen[key] = None
+        for start in range(1, len(ids) - len(name) + 1):
+            if ids[start:start + len(name)] == name:
+                seen[key] = list(range(start, start + len(name)))
+                break
+    return seen[key]
+''',
+            "package find_spans": '''
+def find_span(ids, name):
+    from minifaseg import prompts
+    return prompts.find_spans(ids, [name])[0]
+''',
         },
     },
     "4.2": {
@@ -81,6 +214,12 @@ def class_map(C, span):
     for j in span:
         x = x + C[:, j]
     return x / len(span)
+''',
+        "third": '''
+def class_map(C, span):
+    member = torch.zeros(C.shape[1], dtype=C.dtype)
+    member[span] = 1 / len(span)
+    return C @ member
 ''',
         "wrong": {
             "sum": '''
@@ -120,6 +259,31 @@ def class_map(C, span):
 def class_map(C, span):
     return C[:, span].amax(-1)
 ''',
+            "first token": '''
+def class_map(C, span):
+    return C[:, span[0]]
+''',
+            "first and last": '''
+def class_map(C, span):
+    return (C[:, span[0]] + C[:, span[-1]]) / 2
+''',
+            "divides by two": '''
+def class_map(C, span):
+    return C[:, span].sum(-1) / 2
+''',
+            "end excluded": '''
+def class_map(C, span):
+    return C[:, span[0]:span[-1]].mean(-1)
+''',
+            "over all tokens": '''
+def class_map(C, span):
+    return C[:, span].sum(-1) / C.shape[1]
+''',
+            "package class_maps": '''
+def class_map(C, span):
+    from minifaseg import prompts
+    return prompts.class_maps(C[None, None], prompts.Lookup(None, [(0, span)]))[0, :, 0]
+''',
         },
     },
     "4.3": {
@@ -133,6 +297,11 @@ def dual_cross(q, to_k, states, heads):
         e = torch.exp(logits - logits.amax(1, keepdim=True))
         total += e / e.sum(1, keepdim=True)
     return total / heads
+''',
+        "third": '''
+def dual_cross(q, to_k, states, heads):
+    k = torch.einsum("tc,hdc->htd", states, to_k.reshape(heads, -1, to_k.shape[1]))
+    return F.scaled_dot_product_attention(q, k, torch.eye(len(states)).expand(heads, -1, -1)).mean(0)
 ''',
         "wrong": {
             "scale of all heads": '''
@@ -190,6 +359,40 @@ def dual_cross(q, to_k, states, heads):
 def dual_cross(q, to_k, states, heads):
     k = (states @ to_k.T).unflatten(-1, (heads, -1)).transpose(0, 1)
     return (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).mean(0)
+''',
+            "width of the text": '''
+def dual_cross(q, to_k, states, heads):
+    k = (states @ to_k.T).unflatten(-1, (heads, -1)).transpose(0, 1)
+    return (q @ k.transpose(1, 2) / states.shape[-1] ** 0.5).softmax(-1).mean(0)
+''',
+            "first head": '''
+def dual_cross(q, to_k, states, heads):
+    d = q.shape[-1]
+    k = states @ to_k[:d].T
+    return (q[0] @ k.T / d ** 0.5).softmax(-1)
+''',
+            "same keys for all heads": '''
+def dual_cross(q, to_k, states, heads):
+    d = q.shape[-1]
+    k = states @ to_k[:d].T
+    return (q @ k.T / d ** 0.5).softmax(-1).mean(0)
+''',
+            "weights not transposed": '''
+def dual_cross(q, to_k, states, heads):
+    k = (states @ to_k).unflatten(-1, (heads, -1)).transpose(0, 1)
+    return (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1).mean(0)
+''',
+            "unstable": '''
+def dual_cross(q, to_k, states, heads):
+    k = (states @ to_k.T).unflatten(-1, (heads, -1)).transpose(0, 1)
+    e = torch.exp(q @ k.transpose(1, 2) / q.shape[-1] ** 0.5)
+    return (e / e.sum(-1, keepdim=True)).mean(0)
+''',
+            "package mean_map": '''
+def dual_cross(q, to_k, states, heads):
+    from minifaseg.attention import QK, mean_map
+    k = (states @ to_k.T).unflatten(-1, (heads, -1)).transpose(0, 1)
+    return mean_map([QK(q[None], k[None], (q.shape[1], 1))])[0]
 ''',
         },
     },

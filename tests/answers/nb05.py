@@ -11,6 +11,12 @@ def minmax(y):
             out[:, c] = (y[:, c] - low) / (high - low)
     return out
 ''',
+        "third": '''
+def minmax(y):
+    y = y - y.min(dim=0, keepdim=True).values
+    top = y.max(dim=0, keepdim=True).values
+    return torch.where(top > 0, y / torch.where(top > 0, top, torch.ones_like(top)), 0)
+''',
         "wrong": {
             "one range for all classes": '''
 def minmax(y):
@@ -39,6 +45,64 @@ def minmax(y):
     y /= y.amax(0).clamp_min(1e-30)
     return y
 ''',
+            "one range for all": '''
+def minmax(y):
+    low, high = y.min(), y.max()
+    return (y - low) / (high - low).clamp_min(torch.finfo(y.dtype).tiny)
+''',
+            "over classes": '''
+def minmax(y):
+    low, high = y.amin(1, keepdim=True), y.amax(1, keepdim=True)
+    return (y - low) / (high - low).clamp_min(torch.finfo(y.dtype).tiny)
+''',
+            "epsilon added": '''
+def minmax(y):
+    low, high = y.amin(0), y.amax(0)
+    return (y - low) / (high - low + 1e-6)
+''',
+            "floor too high": '''
+def minmax(y):
+    low, high = y.amin(0), y.amax(0)
+    return (y - low) / (high - low).clamp_min(1e-5)
+''',
+            "small is constant": '''
+def minmax(y):
+    low, high = y.amin(0), y.amax(0)
+    spread = high - low
+    return torch.where(spread < 1e-4, torch.zeros_like(y), (y - low) / spread.clamp_min(1e-30))
+''',
+            "divided by the maximum": '''
+def minmax(y):
+    low, high = y.amin(0), y.amax(0)
+    return torch.where(high > low, (y - low) / high, 0)
+''',
+            "NaN": '''
+def minmax(y):
+    low, high = y.amin(0), y.amax(0)
+    return (y - low) / (high - low)
+''',
+            "negative values": '''
+def minmax(y):
+    low, high = y.amin(0).clamp_min(0), y.amax(0)
+    return ((y - low) / (high - low).clamp_min(torch.finfo(y.dtype).tiny)).clamp(0, 1)
+''',
+            "rounded range": '''
+def minmax(y):
+    low, high = y.amin(0), y.amax(0)
+    constant = torch.isclose(low, high)
+    return torch.where(constant, 0, (y - low) / (high - low).clamp_min(1e-30))
+''',
+            "rank": '''
+def minmax(y):
+    order = y.argsort(0).argsort(0).float()
+    constant = y.amax(0) == y.amin(0)
+    return torch.where(constant, 0, order / max(1, len(y) - 1))
+''',
+            "package minmax": '''
+def minmax(y):
+    from minifaseg import hard
+    return hard.minmax(y[None])[0]
+''',
         },
     },
     "5.2": {
@@ -49,6 +113,12 @@ def fuse(maps, weights, full):
         up = F.interpolate(m.permute(2, 0, 1)[None], size=full, mode="nearest")[0]
         out += w * up.permute(1, 2, 0)
     return out
+''',
+        "third": '''
+def fuse(maps, weights, full):
+    H, W = full
+    rows, columns = torch.arange(H)[:, None], torch.arange(W)
+    return torch.stack([w * m[rows * m.shape[0] // H, columns * m.shape[1] // W] for m, w in zip(maps, weights)]).sum(0)
 ''',
         "wrong": {
             "bilinear": '''
@@ -82,12 +152,128 @@ def fuse(maps, weights, full):
 def fuse(maps, weights, full):
     return sum(w * F.interpolate(m.permute(2, 0, 1)[None], size=full)[0] for m, w in zip(maps, weights))
 ''',
+            "weights reversed": '''
+def fuse(maps, weights, full):
+    H, W = full
+    out = 0
+    for m, w in zip(maps, weights[::-1]):
+        out = out + w * m.repeat_interleave(H // m.shape[0], 0).repeat_interleave(W // m.shape[1], 1)
+    return out
+''',
+            "weights normalised": '''
+def fuse(maps, weights, full):
+    H, W = full
+    total = sum(weights)
+    out = 0
+    for m, w in zip(maps, weights):
+        out = out + w / total * m.repeat_interleave(H // m.shape[0], 0).repeat_interleave(W // m.shape[1], 1)
+    return out
+''',
+            "bilinear, again": '''
+def fuse(maps, weights, full):
+    out = 0
+    for m, w in zip(maps, weights):
+        up = F.interpolate(m.permute(2, 0, 1)[None], size=full, mode="bilinear", align_corners=False)
+        out = out + w * up[0].permute(1, 2, 0)
+    return out
+''',
+            "one factor": '''
+def fuse(maps, weights, full):
+    out = 0
+    for m, w in zip(maps, weights):
+        f = full[0] // m.shape[0]
+        out = out + w * m.repeat_interleave(f, 0).repeat_interleave(f, 1)
+    return out
+''',
+            "mean of levels": '''
+def fuse(maps, weights, full):
+    H, W = full
+    out = 0
+    for m, w in zip(maps, weights):
+        out = out + w * m.repeat_interleave(H // m.shape[0], 0).repeat_interleave(W // m.shape[1], 1)
+    return out / len(maps)
+''',
+            "tiled, again": '''
+def fuse(maps, weights, full):
+    H, W = full
+    out = 0
+    for m, w in zip(maps, weights):
+        out = out + w * m.repeat(H // m.shape[0], W // m.shape[1], 1)
+    return out
+''',
+            "two levels": '''
+def fuse(maps, weights, full):
+    H, W = full
+    up = [m.repeat_interleave(H // m.shape[0], 0).repeat_interleave(W // m.shape[1], 1) for m in maps]
+    return weights[0] * up[0] + weights[1] * up[1]
+''',
+            "weights left out": '''
+def fuse(maps, weights, full):
+    H, W = full
+    return sum(m.repeat_interleave(H // m.shape[0], 0).repeat_interleave(W // m.shape[1], 1) for m in maps)
+''',
+            "channels first": '''
+def fuse(maps, weights, full):
+    out = 0
+    for m, w in zip(maps, weights):
+        out = out + w * F.interpolate(m.permute(2, 0, 1)[None], size=full, mode="nearest")[0]
+    return out
+''',
+            "each map normalised": '''
+def fuse(maps, weights, full):
+    H, W = full
+    out = 0
+    for m, w in zip(maps, weights):
+        m = m / m.amax((0, 1)).clamp_min(1e-12)
+        out = out + w * m.repeat_interleave(H // m.shape[0], 0).repeat_interleave(W // m.shape[1], 1)
+    return out
+''',
+            "same grid assumed for the last": '''
+def fuse(maps, weights, full):
+    H, W = maps[-1].shape[:2]
+    out = 0
+    for m, w in zip(maps, weights):
+        out = out + w * m.repeat_interleave(H // m.shape[0], 0).repeat_interleave(W // m.shape[1], 1)
+    return out
+''',
+            "first class": '''
+def fuse(maps, weights, full):
+    H, W = full
+    out = torch.zeros(H, W, 1)
+    for m, w in zip(maps, weights):
+        out += w * m.repeat_interleave(H // m.shape[0], 0).repeat_interleave(W // m.shape[1], 1).sum(2, keepdim=True)
+    return out
+''',
+            "package fuse_cross": '''
+def fuse(maps, weights, full):
+    from types import SimpleNamespace
+    from minifaseg import hard
+    grids = [tuple(m.shape[:2]) for m in maps]
+    same = grids[-1] == tuple(full)
+    if not same:
+        grids = grids + [tuple(full)]
+        maps = list(maps) + [torch.zeros(*full, maps[0].shape[2])]
+        weights = list(weights) + [0]
+    cross = dict(zip(grids, (m.flatten(0, 1)[None, None] for m in maps)))
+    captured = SimpleNamespace(grids=grids, cross_map=lambda grid, states: cross[grid])
+    lookup = SimpleNamespace(states=None, spans=[(0, [k]) for k in range(maps[0].shape[2])])
+    return hard.fuse_cross(captured, lookup, weights)[0].unflatten(0, tuple(full))
+''',
         },
     },
     "5.3": {
         "second": '''
 def power_times(A, x, tau):
     return x.clone() if tau == 0 else torch.matmul(A, power_times(A, x, tau - 1))
+''',
+        "third": '''
+def power_times(A, x, tau):
+    columns = []
+    for column in x.T:
+        for _ in range(tau):
+            column = A.mv(column)
+        columns.append(column)
+    return torch.stack(columns, dim=1)
 ''',
         "wrong": {
             "matrix power": '''
@@ -138,6 +324,44 @@ def power_times(A, x, tau):
     values, vectors = torch.linalg.eig(A)
     return (vectors @ torch.diag(values ** tau) @ torch.linalg.inv(vectors) @ x.to(values.dtype)).real
 ''',
+            "reduce": '''
+def power_times(A, x, tau):
+    from functools import reduce
+    return reduce(torch.matmul, [A] * tau + [x])
+''',
+            "eigenvectors, again": '''
+def power_times(A, x, tau):
+    values, vectors = torch.linalg.eig(A)
+    coordinates = torch.linalg.solve(vectors, x.to(vectors.dtype))
+    return (vectors @ (values[:, None] ** tau * coordinates)).real.to(x.dtype)
+''',
+            "at least once": '''
+def power_times(A, x, tau):
+    y = A @ x
+    for _ in range(tau - 1):
+        y = A @ y
+    return y
+''',
+            "None for 0": '''
+def power_times(A, x, tau):
+    for i in range(tau):
+        x = A @ x
+        if i == tau - 1:
+            return x
+''',
+            "three times": '''
+def power_times(A, x, tau):
+    if tau == 0:
+        return x
+    return A @ (A @ (A @ x))
+''',
+            "normalised": '''
+def power_times(A, x, tau):
+    for _ in range(tau):
+        x = A @ x
+        x = x / x.sum(0)
+    return x
+''',
         },
     },
     "5.4": {
@@ -148,6 +372,15 @@ def coarse_refine(A, x, r, full):
     sums = F.avg_pool2d(image, f).flatten(2)[0] * f * f                 # (K, r*r)
     small = (sums @ A.T).reshape(1, K, r, r)
     return F.interpolate(small, scale_factor=f, mode="bicubic").flatten(2)[0].T
+''',
+        "third": '''
+def coarse_refine(A, x, r, full):
+    f = full // r
+    cell = torch.arange(full) // f
+    block = (cell[:, None] * r + cell).flatten()                # coarse cell of every fine one
+    sums = torch.zeros(r * r, x.shape[1]).index_add_(0, block, x)
+    images = (A @ sums).unflatten(0, (r, r)).permute(2, 0, 1)[None]
+    return F.interpolate(images, scale_factor=f, mode="bicubic")[0].permute(1, 2, 0).flatten(0, 1)
 ''',
         "wrong": {
             "means of the blocks": '''
@@ -204,6 +437,91 @@ def coarse_refine(A, x, r, full):
     small = F.interpolate(x.T.reshape(1, K, full, full), size=(r, r), mode="bicubic").flatten(2)[0].T * f * f
     return F.interpolate((A @ small).T.reshape(1, K, r, r), size=(full, full), mode="bicubic").flatten(2)[0].T
 ''',
+            "mean": '''
+def coarse_refine(A, x, r, full):
+    K = x.shape[1]
+    image = x.T.reshape(1, K, full, full)
+    means = F.avg_pool2d(image, full // r)
+    small = (A @ means.reshape(K, r * r).T).T.reshape(1, K, r, r)
+    return F.interpolate(small, size=(full, full), mode="bicubic", align_corners=False).reshape(K, -1).T
+''',
+            "nearest": '''
+def coarse_refine(A, x, r, full):
+    f, K = full // r, x.shape[1]
+    sums = x.reshape(r, f, r, f, K).sum((1, 3)).reshape(r * r, K)
+    y = (A @ sums).reshape(r, r, K)
+    return y.repeat_interleave(f, 0).repeat_interleave(f, 1).reshape(full * full, K)
+''',
+            "bilinear, again": '''
+def coarse_refine(A, x, r, full):
+    f, K = full // r, x.shape[1]
+    sums = x.reshape(r, f, r, f, K).sum((1, 3)).reshape(r * r, K)
+    small = (A @ sums).T.reshape(1, K, r, r)
+    return F.interpolate(small, size=(full, full), mode="bilinear", align_corners=False).reshape(K, -1).T
+''',
+            "corners aligned, again": '''
+def coarse_refine(A, x, r, full):
+    f, K = full // r, x.shape[1]
+    sums = x.reshape(r, f, r, f, K).sum((1, 3)).reshape(r * r, K)
+    small = (A @ sums).T.reshape(1, K, r, r)
+    return F.interpolate(small, size=(full, full), mode="bicubic", align_corners=True).reshape(K, -1).T
+''',
+            "strided instead of blocks": '''
+def coarse_refine(A, x, r, full):
+    f, K = full // r, x.shape[1]
+    sums = x.reshape(f, r, f, r, K).sum((0, 2)).reshape(r * r, K)
+    small = (A @ sums).T.reshape(1, K, r, r)
+    return F.interpolate(small, size=(full, full), mode="bicubic", align_corners=False).reshape(K, -1).T
+''',
+            "runs instead of blocks": '''
+def coarse_refine(A, x, r, full):
+    f, K = full // r, x.shape[1]
+    sums = x.reshape(r * r, f * f, K).sum(1)
+    small = (A @ sums).T.reshape(1, K, r, r)
+    return F.interpolate(small, size=(full, full), mode="bicubic", align_corners=False).reshape(K, -1).T
+''',
+            "A transposed": '''
+def coarse_refine(A, x, r, full):
+    f, K = full // r, x.shape[1]
+    sums = x.reshape(r, f, r, f, K).sum((1, 3)).reshape(r * r, K)
+    small = (A.T @ sums).T.reshape(1, K, r, r)
+    return F.interpolate(small, size=(full, full), mode="bicubic", align_corners=False).reshape(K, -1).T
+''',
+            "classes mixed going in": '''
+def coarse_refine(A, x, r, full):
+    f, K = full // r, x.shape[1]
+    sums = x.reshape(r, f, r, f, K).sum((1, 3)).reshape(r * r, K)
+    small = (A @ sums).reshape(1, K, r, r)
+    return F.interpolate(small, size=(full, full), mode="bicubic", align_corners=False).reshape(K, -1).T
+''',
+            "classes mixed coming out": '''
+def coarse_refine(A, x, r, full):
+    f, K = full // r, x.shape[1]
+    sums = x.reshape(r, f, r, f, K).sum((1, 3)).reshape(r * r, K)
+    small = (A @ sums).T.reshape(1, K, r, r)
+    return F.interpolate(small, size=(full, full), mode="bicubic", align_corners=False).reshape(full * full, K)
+''',
+            "factor 3": '''
+def coarse_refine(A, x, r, full):
+    K = x.shape[1]
+    sums = x.reshape(r, 3, r, 3, K).sum((1, 3)).reshape(r * r, K)
+    small = (A @ sums).T.reshape(1, K, r, r)
+    return F.interpolate(small, size=(full, full), mode="bicubic", align_corners=False).reshape(K, -1).T
+''',
+            "no attention": '''
+def coarse_refine(A, x, r, full):
+    f, K = full // r, x.shape[1]
+    sums = x.reshape(r, f, r, f, K).sum((1, 3))
+    small = sums.permute(2, 0, 1)[None]
+    return F.interpolate(small, size=(full, full), mode="bicubic", align_corners=False).reshape(K, -1).T
+''',
+            "package refine_level": '''
+def coarse_refine(A, x, r, full):
+    from types import SimpleNamespace
+    from minifaseg import hard
+    captured = SimpleNamespace(grids=[(r, r), (full, full)], apply_self_attention=lambda grid, x: A @ x)
+    return hard.refine_level(captured, (r, r), x[None], 1)[0]
+''',
         },
     },
     "5.5": {
@@ -214,6 +532,13 @@ def random_walk_with_restart(A, x, alpha, steps):
         total = total + (1 - alpha) * term
         term = alpha * A @ term
     return total + term
+''',
+        "third": '''
+def random_walk_with_restart(A, x, alpha, steps):
+    walk, y = alpha * A, x                                      # a scaled copy of A, N^2 work, is let pass
+    for _ in range(steps):
+        y = torch.addmm((1 - alpha) * x, walk, y)
+    return y
 ''',
         "wrong": {
             "alpha and 1 - alpha exchanged": '''
@@ -272,6 +597,46 @@ def random_walk_with_restart(A, x, alpha, steps):
 def random_walk_with_restart(A, x, alpha, steps):
     P = torch.linalg.matrix_power
     return P(alpha * A, steps) @ x + sum((1 - alpha) * (P(alpha * A, i) @ x) for i in range(steps))
+''',
+            "steps ignored": '''
+def random_walk_with_restart(A, x, alpha, steps):
+    I = torch.eye(len(A), dtype=A.dtype)
+    return (1 - alpha) * torch.linalg.solve(I - alpha * A, x)
+''',
+            "in place": '''
+def random_walk_with_restart(A, x, alpha, steps):
+    y = x
+    for _ in range(steps):
+        y[:] = alpha * (A @ y) + (1 - alpha) * x
+    return y
+''',
+            "restart weight left out": '''
+def random_walk_with_restart(A, x, alpha, steps):
+    y = x
+    for _ in range(steps):
+        y = alpha * (A @ y) + x
+    return y
+''',
+            "restart before the step": '''
+def random_walk_with_restart(A, x, alpha, steps):
+    y = x
+    for _ in range(steps):
+        y = A @ (alpha * y + (1 - alpha) * x)
+    return y
+''',
+            "begins at 0": '''
+def random_walk_with_restart(A, x, alpha, steps):
+    y = torch.zeros_like(x)
+    for _ in range(steps + 1):
+        y = alpha * (A @ y) + (1 - alpha) * x
+    return y
+''',
+            "one step less": '''
+def random_walk_with_restart(A, x, alpha, steps):
+    y = x
+    for _ in range(1, steps):
+        y = alpha * (A @ y) + (1 - alpha) * x
+    return y
 ''',
         },
     },

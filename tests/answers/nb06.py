@@ -9,6 +9,11 @@ def merge(scores):
         out[..., j] = 0.5 * scores[0, ..., j] + 0.5 * scores[1, ..., W - 1 - j]
     return out
 ''',
+        "third": '''
+def merge(scores):
+    both = torch.stack([scores[0], torch.fliplr(scores[1].movedim(0, -1)).movedim(-1, 0)])
+    return both.mean(dim=0)
+''',
         "wrong": {
             "flip forgotten": '''
 def merge(scores):
@@ -43,6 +48,42 @@ def merge(scores):
 def merge(scores):
     return (scores[:1] + scores[1:].flip(-1)) / 2
 ''',
+            "half turn": '''
+def merge(scores):
+    return (scores[0] + scores[1].flip(-1, -2)) / 2
+''',
+            "classes flipped, too": '''
+def merge(scores):
+    picture, mirrored = scores
+    return (picture + torch.flip(mirrored, (0, 2))) / 2
+''',
+            "larger": '''
+def merge(scores):
+    return torch.maximum(scores[0], scores[1].flip(-1))
+''',
+            "precedence": '''
+def merge(scores):
+    return scores[0] + scores[1].flip(-1) / 2
+''',
+            "classes last": '''
+def merge(scores):
+    picture, mirrored = scores
+    return ((picture + mirrored.flip(-1)) / 2).permute(1, 2, 0)
+''',
+            "NumPy's step": '''
+def merge(scores):
+    return (scores[0] + scores[1][..., ::-1]) / 2
+''',
+            "package merge": '''
+def merge(scores):
+    from minifaseg import ttf
+    return ttf.merge(scores)
+''',
+            "package merge by name": '''
+def merge(scores):
+    from minifaseg.ttf import merge as together
+    return together(scores)
+''',
         },
     },
     "6.2": {
@@ -55,6 +96,13 @@ def label(scores, threshold):
         out[better] = i + 1
         best = torch.maximum(best, s)
     return out
+''',
+        "third": '''
+def label(scores, threshold):
+    background = torch.full_like(scores[:1], -torch.inf)
+    kept = torch.where(scores >= threshold, scores, -torch.inf)
+    best = torch.cat([background, kept])
+    return torch.where((scores >= threshold).any(0), best.argmax(0), 0)
 ''',
         "wrong": {
             "strictly above the threshold": '''
@@ -99,6 +147,75 @@ def label(scores, threshold):
     best, k = kept.max(0)
     return (k + 1) * (best > 0)
 ''',
+            "above the threshold": '''
+def label(scores, threshold):
+    best, k = scores.max(0)
+    return torch.where(best > threshold, k + 1, 0)
+''',
+            "counted from 0": '''
+def label(scores, threshold):
+    best, k = scores.max(0)
+    return torch.where(best >= threshold, k, 0)
+''',
+            "first that reaches": '''
+def label(scores, threshold):
+    labels = torch.zeros(scores.shape[1:], dtype=torch.long)
+    for c, score in enumerate(scores):
+        labels[(score >= threshold) & (labels == 0)] = c + 1
+    return labels
+''',
+            "last that reaches": '''
+def label(scores, threshold):
+    labels = torch.zeros(scores.shape[1:], dtype=torch.long)
+    for c, score in enumerate(scores):
+        labels[score >= threshold] = c + 1
+    return labels
+''',
+            "background first": '''
+def label(scores, threshold):
+    background = torch.full_like(scores[:1], threshold)
+    return torch.cat([background, scores]).argmax(0)
+''',
+            "two classes": '''
+def label(scores, threshold):
+    k = torch.where(scores[0] >= scores[1], 1, 2)
+    return torch.where(scores.amax(0) >= threshold, k, 0)
+''',
+            "sum of scores": '''
+def label(scores, threshold):
+    return torch.where(scores.sum(0) >= threshold, scores.argmax(0) + 1, 0)
+''',
+            "0.5": '''
+def label(scores, threshold):
+    best, k = scores.max(0)
+    return torch.where(best >= 0.5, k + 1, 0)
+''',
+            "zero is background": '''
+def label(scores, threshold):
+    kept = torch.where(scores >= threshold, scores, 0)
+    return torch.where(kept.amax(0) > 0, kept.argmax(0) + 1, 0)
+''',
+            "along the width": '''
+def label(scores, threshold):
+    best, k = scores.max(-1)
+    return torch.where(best >= threshold, k + 1, 0)
+''',
+            "relative threshold": '''
+def label(scores, threshold):
+    best, k = scores.max(0)
+    return torch.where(best >= threshold * best.max(), k + 1, 0)
+''',
+            "uint8 numpy": '''
+def label(scores, threshold):
+    best, k = scores.max(0)
+    return torch.where(best >= threshold, k + 1, 0).numpy()
+''',
+            "package label": '''
+def label(scores, threshold):
+    from minifaseg import labelling
+    K, H, W = scores.shape
+    return torch.from_numpy(labelling.label(scores, (W, H), threshold)).long()
+''',
         },
     },
     "6.3": {
@@ -106,6 +223,13 @@ def label(scores, threshold):
 def confusion(truth, labels, n):
     rows = [[((truth == i) & (labels == j)).sum() for j in range(n)] for i in range(n)]
     return torch.tensor(rows)
+''',
+        "third": '''
+def confusion(truth, labels, n):
+    truth, labels = truth.flatten().long(), labels.flatten().long()
+    M = torch.zeros(256, n, dtype=torch.int64)
+    M.index_put_((truth, labels), torch.ones_like(truth), accumulate=True)
+    return M[:n]
 ''',
         "wrong": {
             "transposed": '''
@@ -151,6 +275,84 @@ def confusion(truth, labels, n):
     for t, p in zip(truth[known].tolist(), labels[known].tolist()):
         M[min(t, n - 1), p] += 1
     return M[:n, :n]
+''',
+            "transposed, again": '''
+def confusion(truth, labels, n):
+    known = truth != 255
+    pairs = labels[known].long() * n + truth[known].long()
+    return torch.bincount(pairs, minlength=n * n).reshape(n, n)
+''',
+            "255 counted": '''
+def confusion(truth, labels, n):
+    pairs = truth.clamp_max(n - 1).long() * n + labels.long()
+    return torch.bincount(pairs.flatten(), minlength=n * n).reshape(n, n)
+''',
+            "255 as background": '''
+def confusion(truth, labels, n):
+    truth = torch.where(truth == 255, 0, truth)
+    pairs = truth.long() * n + labels.long()
+    return torch.bincount(pairs.flatten(), minlength=n * n).reshape(n, n)
+''',
+            "255 of the labels": '''
+def confusion(truth, labels, n):
+    known = labels != 255
+    pairs = truth[known].long() * n + labels[known].long()
+    return torch.bincount(pairs, minlength=n * n).reshape(n, n)
+''',
+            "no minlength, again": '''
+def confusion(truth, labels, n):
+    known = truth != 255
+    pairs = truth[known].long() * n + labels[known].long()
+    return torch.bincount(pairs).reshape(n, n)
+''',
+            "counts in uint8": '''
+def confusion(truth, labels, n):
+    known = truth != 255
+    M = torch.zeros(n, n, dtype=torch.uint8)
+    M.index_put_((truth[known].long(), labels[known].long()), torch.tensor(1, dtype=torch.uint8), accumulate=True)
+    return M
+''',
+            "floats": '''
+def confusion(truth, labels, n):
+    known = truth != 255
+    M = torch.zeros(n, n)
+    M.index_put_((truth[known].long(), labels[known].long()), torch.tensor(1.0), accumulate=True)
+    return M
+''',
+            "adds up": '''
+def confusion(truth, labels, n, matrices={}):
+    known = truth != 255
+    pairs = truth[known].long() * n + labels[known].long()
+    M = matrices.setdefault(n, torch.zeros(n, n, dtype=torch.long))
+    M += torch.bincount(pairs, minlength=n * n).reshape(n, n)
+    return M
+''',
+            "shares": '''
+def confusion(truth, labels, n):
+    known = truth != 255
+    pairs = truth[known].long() * n + labels[known].long()
+    M = torch.bincount(pairs, minlength=n * n).reshape(n, n)
+    return M / M.sum(1, keepdim=True).clamp_min(1)
+''',
+            "background left out": '''
+def confusion(truth, labels, n):
+    known = (truth != 255) & (truth != 0)
+    pairs = truth[known].long() * n + labels[known].long()
+    return torch.bincount(pairs, minlength=n * n).reshape(n, n)
+''',
+            "square loop": '''
+def confusion(truth, labels, n):
+    M = torch.zeros(n, n, dtype=torch.long)
+    for y in range(truth.shape[0]):
+        for x in range(truth.shape[0]):
+            if truth[y, x] != 255:
+                M[truth[y, x], labels[y, x]] += 1
+    return M
+''',
+            "package confusion": '''
+def confusion(truth, labels, n):
+    from minifaseg.evaluate import metrics
+    return torch.from_numpy(metrics.confusion(truth.numpy(), labels.numpy(), n)[:, :n].copy())
 ''',
         },
     },

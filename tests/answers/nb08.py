@@ -6,6 +6,12 @@ def raise_word(z, z_empty, span, weight):
     chosen[span] = True
     return torch.where(chosen, (1 - weight) * z_empty + weight * z, z)
 ''',
+        "third": '''
+def raise_word(z, z_empty, span, weight):
+    w = torch.ones(len(z), 1)
+    w[span] = weight
+    return torch.lerp(z_empty, z, w)
+''',
         "wrong": {
             "in place": '''
 def raise_word(z, z_empty, span, weight):
@@ -41,6 +47,74 @@ def raise_word(z, z_empty, span, weight):
     z[span] = z_empty[0] + weight * (z[span] - z_empty[0])
     return z
 ''',
+            "a view is no copy": '''
+def raise_word(z, z_empty, span, weight):
+    out = z[:]
+    out[span] = z_empty[span] + weight * (z[span] - z_empty[span])
+    return out
+''',
+            "times the weight": '''
+def raise_word(z, z_empty, span, weight):
+    out = z.clone()
+    out[span] = weight * z[span]
+    return out
+''',
+            "weight too large": '''
+def raise_word(z, z_empty, span, weight):
+    out = z.clone()
+    out[span] += weight * (z[span] - z_empty[span])
+    return out
+''',
+            "first token": '''
+def raise_word(z, z_empty, span, weight):
+    out, i = z.clone(), span[0]
+    out[i] = z_empty[i] + weight * (z[i] - z_empty[i])
+    return out
+''',
+            "from first to last": '''
+def raise_word(z, z_empty, span, weight):
+    out = z.clone()
+    part = slice(span[0], span[-1] + 1)
+    out[part] = z_empty[part] + weight * (z[part] - z_empty[part])
+    return out
+''',
+            "other tokens emptied": '''
+def raise_word(z, z_empty, span, weight):
+    out = z_empty.clone()
+    out[span] = z_empty[span] + weight * (z[span] - z_empty[span])
+    return out
+''',
+            "mean direction": '''
+def raise_word(z, z_empty, span, weight):
+    out = z.clone()
+    out[span] = z_empty[span] + weight * (z[span] - z_empty[span]).mean(0)
+    return out
+''',
+            "twice": '''
+def raise_word(z, z_empty, span, weight):
+    out = z.clone()
+    out[span] = 2 * z[span] - z_empty[span]
+    return out
+''',
+            "empty state of one token": '''
+def raise_word(z, z_empty, span, weight):
+    out, empty = z.clone(), z_empty[0]
+    out[span] = empty + weight * (z[span] - empty)
+    return out
+''',
+            "span shifted": '''
+def raise_word(z, z_empty, span, weight):
+    out = z.clone()
+    places = [i + 1 for i in span]
+    out[places] = z_empty[places] + weight * (z[places] - z_empty[places])
+    return out
+''',
+            "interpolated the other way": '''
+def raise_word(z, z_empty, span, weight):
+    out = z.clone()
+    out[span] = z[span] + weight * (z_empty[span] - z[span])
+    return out
+''',
         },
     },
     "8.2": {
@@ -58,6 +132,15 @@ def reduce_entropy(A, lam):
             own[i] = 1
             rows.append(own)
     return torch.stack(rows)
+''',
+        "third": '''
+def reduce_entropy(A, lam):
+    P = A / A.max(0, keepdim=True).values
+    step = 1 / math.log(10) + P.log10()
+    P = torch.where(P > 0, P + lam * step, 0).clamp(min=0)
+    empty = P.sum(1) == 0
+    P[empty] = torch.eye(len(P))[empty]
+    return P / P.sum(1, keepdim=True)
 ''',
         "wrong": {
             "maximum of the row": '''
@@ -140,6 +223,82 @@ def reduce_entropy(A, lam):
     total = A.sum(1, keepdim=True)
     return torch.where(total > 0, A / total.clamp_min(1e-20), torch.eye(len(A)))
 ''',
+            "one maximum": '''
+def reduce_entropy(A, lam):
+    A = A / A.max()
+    if lam:
+        A = (A + lam * (math.e * A).log10()).clamp_min(0)
+    total = A.sum(1, keepdim=True)
+    return torch.where(total > 0, A / total.clamp_min(1e-20), torch.eye(len(A)))
+''',
+            "natural logarithm, again": '''
+def reduce_entropy(A, lam):
+    A = A / A.amax(0, keepdim=True)
+    if lam:
+        A = (A + lam * (1 + A.log())).clamp_min(0)
+    total = A.sum(1, keepdim=True)
+    return torch.where(total > 0, A / total.clamp_min(1e-20), torch.eye(len(A)))
+''',
+            "not clamped": '''
+def reduce_entropy(A, lam):
+    A = A / A.amax(0, keepdim=True)
+    if lam:
+        A = torch.where(A > 0, A + lam * (math.e * A.clamp_min(1e-30)).log10(), 0)
+    total = A.sum(1, keepdim=True)
+    return torch.where(total > 0, A / total.clamp_min(1e-20), torch.eye(len(A)))
+''',
+            "empty row uniform": '''
+def reduce_entropy(A, lam):
+    A = A / A.amax(0, keepdim=True)
+    if lam:
+        A = (A + lam * (math.e * A).log10()).clamp_min(0)
+    total = A.sum(1, keepdim=True)
+    return torch.where(total > 0, A / total.clamp_min(1e-20), 1 / len(A))
+''',
+            "columns sum to 1, again": '''
+def reduce_entropy(A, lam):
+    A = A / A.amax(0, keepdim=True)
+    if lam:
+        A = (A + lam * (math.e * A).log10()).clamp_min(0)
+    return A / A.sum(0, keepdim=True).clamp_min(1e-20)
+''',
+            "rows not normalised": '''
+def reduce_entropy(A, lam):
+    A = A / A.amax(0, keepdim=True)
+    if lam:
+        A = (A + lam * (math.e * A).log10()).clamp_min(0)
+    return A
+''',
+            "subtracted": '''
+def reduce_entropy(A, lam):
+    A = A / A.amax(0, keepdim=True)
+    if lam:
+        A = (A - lam * (math.e * A.clamp_min(1e-30)).log10()).clamp_min(0)
+    total = A.sum(1, keepdim=True)
+    return torch.where(total > 0, A / total.clamp_min(1e-20), torch.eye(len(A)))
+''',
+            "before the column scaling": '''
+def reduce_entropy(A, lam):
+    if lam:
+        A = (A + lam * (math.e * A).log10()).clamp_min(0)
+    A = A / A.amax(0, keepdim=True).clamp_min(1e-20)
+    total = A.sum(1, keepdim=True)
+    return torch.where(total > 0, A / total.clamp_min(1e-20), torch.eye(len(A)))
+''',
+            "in place, again": '''
+def reduce_entropy(A, lam):
+    A /= A.amax(0, keepdim=True)
+    if lam:
+        A += lam * (math.e * A).log10()
+        A.clamp_min_(0)
+    total = A.sum(1, keepdim=True)
+    return torch.where(total > 0, A / total.clamp_min(1e-20), torch.eye(len(A)))
+''',
+            "package reduce_entropy": '''
+def reduce_entropy(A, lam):
+    from minifaseg.rivals import iseg
+    return iseg.reduce_entropy(A, lam)
+''',
         },
     },
     "8.3": {
@@ -151,6 +310,14 @@ def iterate(P, x, n):
         maps = [m - m.min() for m in maps]
         maps = [m / m.sum() for m in maps]
     return torch.stack(maps, dim=1)
+''',
+        "third": '''
+def iterate(P, x, n):
+    if n == 0:
+        return x
+    y = torch.einsum("ij,jk->ik", P, x)
+    y = y - torch.amin(y, dim=0, keepdim=True)
+    return iterate(P, y / torch.sum(y, dim=0, keepdim=True), n - 1)
 ''',
         "wrong": {
             "minimum of all maps": '''
@@ -218,6 +385,80 @@ def iterate(P, x, n):
         x /= x.sum(0)
     return x
 ''',
+            "over classes": '''
+def iterate(P, x, n):
+    for _ in range(n):
+        y = P @ x
+        y = y - y.min(0).values
+        x = y / y.sum(1, keepdim=True).clamp_min(1e-20)
+    return x
+''',
+            "leaves in the first round": '''
+def iterate(P, x, n):
+    for _ in range(n):
+        y = P @ x
+        y = y - y.min(0).values
+        x = y / y.sum(0)
+        return x
+''',
+            "always the first x": '''
+def iterate(P, x, n):
+    result = x
+    for _ in range(n):
+        y = P @ x
+        y = y - y.min(0).values
+        result = y / y.sum(0)
+    return result
+''',
+            "minimum of x": '''
+def iterate(P, x, n):
+    for _ in range(n):
+        y = P @ x
+        y = y - x.min(0).values
+        x = y / y.sum(0)
+    return x
+''',
+            "minimum first": '''
+def iterate(P, x, n):
+    for _ in range(n):
+        x = x - x.min(0).values
+        x = P @ x
+        x = x / x.sum(0)
+    return x
+''',
+            "normalised first": '''
+def iterate(P, x, n):
+    x = x - x.min(0).values
+    x = x / x.sum(0)
+    for _ in range(n):
+        y = P @ x
+        y = y - y.min(0).values
+        x = y / y.sum(0)
+    return x
+''',
+            "power of P": '''
+def iterate(P, x, n):
+    for i in range(1, n + 1):
+        y = torch.linalg.matrix_power(P, i) @ x
+        y = y - y.min(0).values
+        x = y / y.sum(0)
+    return x
+''',
+            "no minimum": '''
+def iterate(P, x, n):
+    for _ in range(n):
+        y = P @ x
+        x = y / y.sum(0)
+    return x
+''',
+            "one round more": '''
+def iterate(P, x, n):
+    for _ in range(n + 1):
+        y = P @ x
+        y = y - y.min(0).values
+        x = y / y.sum(0)
+    return x
+''',
         },
     },
     "8.4": {
@@ -228,6 +469,11 @@ def three_way(best, k, certain, threshold):
     sure = best >= certain
     labels[sure] = (k[sure] + 1).to(torch.uint8)
     return labels
+''',
+        "third": '''
+def three_way(best, k, certain, threshold):
+    reached = (best >= threshold).long() + (best >= certain).long()     # 0, 1 or 2 thresholds
+    return torch.stack([torch.zeros_like(k), torch.full_like(k, 255), k + 1]).gather(0, reached[None])[0]
 ''',
         "wrong": {
             "indices as labels": '''
@@ -267,6 +513,65 @@ def three_way(best, k, certain, threshold):
     labels[best >= certain] = (k[best >= certain] + 1).float()
     return labels
 ''',
+            "background strict": '''
+def three_way(best, k, certain, threshold):
+    labels = torch.where(best >= certain, k + 1, 255)
+    return torch.where(best > threshold, labels, 0)
+''',
+            "certain strict": '''
+def three_way(best, k, certain, threshold):
+    labels = torch.where(best > certain, k + 1, 255)
+    return torch.where(best >= threshold, labels, 0)
+''',
+            "255 and 0 exchanged": '''
+def three_way(best, k, certain, threshold):
+    labels = torch.where(best >= certain, k + 1, 0)
+    return torch.where(best >= threshold, labels, 255)
+''',
+            "overwritten": '''
+def three_way(best, k, certain, threshold):
+    labels = torch.where(best >= threshold, k + 1, 0)
+    labels[best < certain] = 255
+    return labels
+''',
+            "numbers of the example": '''
+def three_way(best, k, certain, threshold):
+    labels = torch.where(best >= 0.5, k + 1, 255)
+    return torch.where(best >= 0.25, labels, 0)
+''',
+            "relative": '''
+def three_way(best, k, certain, threshold):
+    best = best / best.max()
+    labels = torch.where(best >= certain, k + 1, 255)
+    return torch.where(best >= threshold, labels, 0)
+''',
+            "loop over a square": '''
+def three_way(best, k, certain, threshold):
+    labels = torch.zeros_like(k)
+    for y in range(len(best)):
+        for x in range(len(best)):
+            if best[y, x] >= certain:
+                labels[y, x] = k[y, x] + 1
+            elif best[y, x] >= threshold:
+                labels[y, x] = 255
+    return labels
+''',
+            "two ways": '''
+def three_way(best, k, certain, threshold):
+    return torch.where(best >= certain, k + 1, torch.where(best > 0, 255, 0))
+''',
+            "signed bytes": '''
+def three_way(best, k, certain, threshold):
+    labels = torch.where(best >= certain, k + 1, -1)
+    return torch.where(best >= threshold, labels, 0).to(torch.int8)
+''',
+            "package label": '''
+def three_way(best, k, certain, threshold):
+    from minifaseg import labelling
+    H, W = best.shape
+    maps = torch.zeros(int(k.max()) + 1, H, W).scatter_(0, k[None], best[None])
+    return torch.from_numpy(labelling.label(maps, (W, H), threshold, certain))
+''',
         },
     },
     "8.5": {
@@ -276,6 +581,11 @@ def symmetric_kl(X, Y):
     for x in X:
         rows.append(((x - Y) * (x.log() - Y.log())).sum(1) / 2)
     return torch.stack(rows)
+''',
+        "third": '''
+def symmetric_kl(X, Y):
+    difference = X[:, None] - Y[None]                           # larger than need be, and right
+    return (difference * (X.log()[:, None] - Y.log()[None])).sum(-1) / 2
 ''',
         "wrong": {
             "one direction": '''
@@ -310,6 +620,49 @@ def symmetric_kl(X, Y):
     lX, lY = X.log(), Y.log()
     return ((X * lX).sum(1)[:, None] + (Y * lY).sum(1) - 2 * X @ lY.T) / 2
 ''',
+            "broadcast": '''
+def symmetric_kl(X, Y):
+    lX, lY = X.log(), Y.log()
+    return ((X * lX).sum(1) + (Y * lY).sum(1) - X @ lY.T - lX @ Y.T) / 2
+''',
+            "row with row": '''
+def symmetric_kl(X, Y):
+    return torch.stack([((x - y) * (x.log() - y.log())).sum() / 2 for x, y in zip(X, Y)])
+''',
+            "base 2": '''
+def symmetric_kl(X, Y):
+    lX, lY = X.log2(), Y.log2()
+    return ((X * lX).sum(1)[:, None] + (Y * lY).sum(1) - X @ lY.T - lX @ Y.T) / 2
+''',
+            "rows normalised": '''
+def symmetric_kl(X, Y):
+    X, Y = X / X.sum(1, keepdim=True), Y / Y.sum(1, keepdim=True)
+    lX, lY = X.log(), Y.log()
+    return ((X * lX).sum(1)[:, None] + (Y * lY).sum(1) - X @ lY.T - lX @ Y.T) / 2
+''',
+            "clamped": '''
+def symmetric_kl(X, Y):
+    lX, lY = X.clamp_min(1e-2).log(), Y.clamp_min(1e-2).log()
+    return ((X * lX).sum(1)[:, None] + (Y * lY).sum(1) - X @ lY.T - lX @ Y.T) / 2
+''',
+            "transposed, again": '''
+def symmetric_kl(X, Y):
+    lX, lY = X.log(), Y.log()
+    return (((X * lX).sum(1)[:, None] + (Y * lY).sum(1) - X @ lY.T - lX @ Y.T) / 2).T
+''',
+            "Jensen-Shannon": '''
+def symmetric_kl(X, Y):
+    out = []
+    for x in X:
+        M = (x + Y) / 2
+        out.append(((x * (x / M).log()).sum(1) + (Y * (Y / M).log()).sum(1)) / 2)
+    return torch.stack(out)
+''',
+            "package symmetric_kl": '''
+def symmetric_kl(X, Y):
+    from minifaseg.rivals import diffseg
+    return diffseg.symmetric_kl(X, Y)
+''',
         },
     },
     "8.6": {
@@ -317,6 +670,13 @@ def symmetric_kl(X, Y):
 def cluster_distance(S, M):
     weights = M / M.sum(dim=0, keepdim=True)
     return torch.einsum("pq,qc->pc", S, weights)
+''',
+        "third": '''
+def cluster_distance(S, M):
+    columns = []
+    for m in M.unbind(1):
+        columns.append((S @ m) / m.sum())
+    return torch.stack(columns, dim=-1)
 ''',
         "wrong": {
             "not divided": '''
@@ -343,6 +703,51 @@ def cluster_distance(S, M):
             "softmax instead of the sum": '''
 def cluster_distance(S, M):
     return S @ M.softmax(0)
+''',
+            "sum at least 1": '''
+def cluster_distance(S, M):
+    return S @ M / M.sum(0).clamp_min(1)
+''',
+            "two classes": '''
+def cluster_distance(S, M):
+    first = (S * M[:, 0]).sum(1) / M[:, 0].sum()
+    second = (S * M[:, 1]).sum(1) / M[:, 1].sum()
+    return torch.stack([first, second], dim=1)
+''',
+            "over cells": '''
+def cluster_distance(S, M):
+    return S @ M / len(S)
+''',
+            "one sum": '''
+def cluster_distance(S, M):
+    return S @ M / M.sum()
+''',
+            "members counted": '''
+def cluster_distance(S, M):
+    return S @ M / (M > 0).sum(0)
+''',
+            "hard membership, again": '''
+def cluster_distance(S, M):
+    hard = F.one_hot(M.argmax(1), M.shape[1]).to(S.dtype)
+    return S @ hard / hard.sum(0).clamp_min(1)
+''',
+            "transposed": '''
+def cluster_distance(S, M):
+    return M.T @ S / M.sum(0)[:, None]
+''',
+            "nearest": '''
+def cluster_distance(S, M):
+    far = torch.where(M > 0, 0, torch.inf)
+    return (S[:, :, None] + far).amin(1)
+''',
+            "without itself": '''
+def cluster_distance(S, M):
+    others = M.sum(0) - M
+    return S @ M / others.clamp_min(1e-12)
+''',
+            "squared weights": '''
+def cluster_distance(S, M):
+    return S @ (M * M) / M.sum(0)
 ''',
         },
     },

@@ -1,18 +1,33 @@
 """Hidden tests of the exercises: python -m pytest tutorial/grade --notebook 05, or --notebook path/to/a/student's/05_hard.ipynb
 
 One module per notebook, nb05.py, with one function per exercise, check_5_2(student): it calls what the student wrote and asserts, each
-time with a message that teaches. Right solutions, second right ones and wrong ones that must be caught are in tests/answers.
+time with a message that teaches. Where the package has the very function that is asked for, the check is marked with
+`write_it_yourself`. Right solutions, more right ones and wrong ones that must be caught are in tests/answers.
 """
 import json
 import re
+import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import unwrap
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+
+# What Python and torch say, and what it means here.
+EXPLAINED = {
+    "Boolean value of Tensor": "a whole tensor is neither true nor false; to see whether something was given at all, ask `is None`",
+    "truth value of an array": "a whole array is neither true nor false; & and | work on masks, `and` and `or` do not",
+    "object is not subscriptable": "what stands before the [ ] cannot be indexed",
+    "size of tensor": "two tensors do not fit together; print their shapes in a cell of your own",
+    "shapes cannot be multiplied": "the inner sides of a product differ; print both shapes in a cell of your own",
+    "is invalid for input of size": "a reshape keeps the number of entries; are all of its sizes taken from the arguments?",
+    "step must be greater than zero": "tensors know no negative step, [::-1]; flip(-1) reverses the last axis",
+    "a leaf Variable": "make a new tensor instead of writing into one that was given",
+}
 
 
 @dataclass(frozen=True)
@@ -40,41 +55,134 @@ def exercises(path) -> list[Exercise]:
     return found
 
 
+# ---- the student's code --------------------------------------------------------------------------
+
+def check_of(number):
+    """The check of exercise "5.2"."""
+    chapter, _, n = number.partition(".")
+    return getattr(import_module(f"grade.nb{int(chapter):02}"), f"check_{chapter}_{n}")
+
+
 def hidden(number, namespace):
     """Runs the hidden tests of exercise "5.2" on a notebook's globals(); raises AssertionError with what is wrong."""
-    chapter, _, n = number.partition(".")
-    check = getattr(import_module(f"grade.nb{int(chapter):02}"), f"check_{chapter}_{n}")
+    check = check_of(number)
     torch.manual_seed(0)
-    check(SimpleNamespace(**{k: v for k, v in namespace.items() if not k.startswith("__")}))
+    check(Student(namespace, getattr(check, "refused", ())))
+
+
+class Student:
+    """What the student wrote, by name. While it runs, the functions in `refused` cannot be called."""
+
+    def __init__(self, namespace, refused):
+        self._namespace, self._refused = namespace, refused
+
+    def __getattr__(self, name):
+        assert name in self._namespace, f"your cell defines no `{name}`; keep the name of the function"
+        return refusing(self._refused, self._namespace[name])
+
+
+def write_it_yourself(*functions):
+    """Marks a check: these functions of the package are what its exercise asks for."""
+    def mark(check):
+        check.refused = functions
+        return check
+    return mark
+
+
+def refusing(functions, call):
+    """`call`, and while it runs, the functions raise. Their code is exchanged for one that does: every name under which a function is
+    known, every import and every bound method leads to the same code. Afterwards they have their own again."""
+    def guarded(*args, **kwargs):
+        own = [(f, f.__code__) for f in map(unwrap, functions)]             # unwrap: below torch.no_grad()
+        try:
+            for f, _ in own:
+                f.__code__ = refusal(f)
+            return call(*args, **kwargs)
+        finally:
+            for f, code in own:
+                f.__code__ = code
+    return guarded
+
+
+def refusal(function):
+    """Code that raises, to stand in for the function's own."""
+    name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+    scope = {}
+    exec(f"def refuse(*args, **kwargs): raise AssertionError('write it yourself: this exercise asks for what {name} does')", scope)
+    return scope["refuse"].__code__
 
 
 def verdict(exercise) -> str | None:
     """None if the exercise is right, else one line that says what is not. Whatever the student's code raises stays in here."""
     namespace = {"__name__": "student"}
+    cell = f"exercise {exercise.number}"
     try:
-        for what in (exercise.setup, exercise.solution):
-            exec(compile(what, f"exercise {exercise.number}", "exec"), namespace)
+        exec(compile(exercise.setup, f"setup of {cell}", "exec"), namespace)
+        exec(compile(exercise.solution, cell, "exec"), namespace)
         hidden(exercise.number, namespace)
     except NotImplementedError:
         return "not done yet"
-    except AssertionError as e:
-        return one_line(e) or "an assertion fails"
     except BaseException as e:                            # SystemExit and KeyboardInterrupt, too
-        return f"your code raised {type(e).__name__}: {one_line(e)}"
+        frames = traceback.extract_tb(e.__traceback__)
+        if isinstance(e, AssertionError) and frames[-1].filename != cell:
+            return one_line(e) or "an assertion fails"
+        lines = exercise.solution.splitlines()
+        where = next((f" (line {f.lineno} of your cell: {lines[f.lineno - 1].strip()})" for f in reversed(frames) if f.filename == cell), "")
+        if isinstance(e, AssertionError):
+            return f"an assert of your own fails{where}: {one_line(e)}".rstrip(": ")
+        means = next((f": {meaning}" for said, meaning in EXPLAINED.items() if said in str(e)), "")
+        return f"your code raised {type(e).__name__}: {one_line(e)}{means}{where}"
 
 
 def one_line(e):
-    return " ".join(str(e).split())[:300]
+    return " ".join(str(e).split())[:400]
+
+
+# ---- for the checks ------------------------------------------------------------------------------
+
+@contextmanager
+def meaning(said, why, error=RuntimeError):
+    """Inside it, an error of the student's code whose text holds `said` is told as `why`."""
+    try:
+        yield
+    except error as e:
+        if said not in str(e):
+            raise
+        raise AssertionError(f"{why} ({type(e).__name__}: {one_line(e)})") from None
 
 
 def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
-def close(got, want, message, tolerance=1e-5):
-    """Asserts that a student's tensor is as it should be: type, shape, finite, then values within `tolerance` of the largest one."""
+def is_tensor(got, shape=None):
+    """Asserts that a student's result is a tensor, and of this shape."""
+    assert got is not None, "nothing is returned; is there a `return` at the end of your function?"
     assert isinstance(got, torch.Tensor), f"return a tensor; yours is of type {type(got).__name__}"
-    assert got.shape == want.shape, f"the shape should be {tuple(want.shape)}; yours is {tuple(got.shape)}"
+    assert shape is None or got.shape == torch.Size(shape), f"the shape should be {tuple(shape)}; yours is {tuple(got.shape)}"
+
+
+def close(got, want, message, tolerance=1e-5, mistakes=None):
+    """Asserts that a student's tensor is as it should be: type, shape, finite, then values within `tolerance` of the largest one.
+
+    mistakes: {what to say: the tensor that a known mistake gives}. Only a wrong result is compared with them.
+    """
+    is_tensor(got)
+    limit = tolerance * max(1, want.abs().max().item() if want.numel() else 1)
+    same = lambda other: got.shape == other.shape and torch.allclose(got.double(), other.double(), rtol=0, atol=limit, equal_nan=True)
+    if same(want) and got.isfinite().all():
+        return
+    for said, wrong in (mistakes or {}).items():
+        assert not same(wrong) or same(want), said
+    is_tensor(got, want.shape)
     assert got.isfinite().all(), "your result holds NaN or infinite numbers"
-    error = (got.double() - want.double()).abs().max().item() if want.numel() else 0
-    assert error <= tolerance * max(1, want.abs().max().item() if want.numel() else 1), f"{message} (largest difference: {error:.3g})"
+    raise AssertionError(f"{message} (largest difference: {(got.double() - want.double()).abs().max().item():.3g})")
+
+
+def is_number(got, want, message, mistakes=None, tolerance=1e-6):
+    """Asserts that a student's number is as it should be; mistakes: {what to say: the number that a known mistake gives}."""
+    if abs(got - want) <= tolerance:
+        return
+    for said, wrong in (mistakes or {}).items():
+        assert abs(got - wrong) > tolerance or abs(wrong - want) <= tolerance, said
+    raise AssertionError(message)

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 
-from minifaseg import hard
+from minifaseg import hard, labelling
 
-from . import close
+from . import close, is_tensor, meaning, write_it_yourself
 
 VIEWS = {"__get__", "__getitem__", "T", "mT", "t", "transpose", "swapaxes", "permute", "view", "reshape", "contiguous", "clone", "detach", "to", "float",
          "double", "type", "cpu", "squeeze", "unsqueeze", "expand", "requires_grad_"}                       # they leave the matrix as it is
@@ -39,11 +39,6 @@ def plain(y):
     return y.as_subclass(torch.Tensor) if isinstance(y, torch.Tensor) else y
 
 
-def unlike(got, mistake, message):
-    """Asserts that the result is not that of a known mistake."""
-    assert not (isinstance(got, torch.Tensor) and got.shape == mistake.shape and torch.allclose(got.double(), mistake.double(), rtol=1e-4, atol=1e-6)), message
-
-
 def unchanged(x, before):
     assert torch.equal(x, before), "your function changes the tensor that it was given; make a new one"
 
@@ -53,62 +48,142 @@ def rows(N, M=None):
     return (2 * torch.randn(N, M or N)).softmax(1)
 
 
+@write_it_yourself(hard.minmax, labelling.minmax_at)
 def check_5_1(student):
     y = torch.randn(6, 3) * torch.tensor([1.0, 10.0, 0.1]) + torch.tensor([5.0, -30.0, 0.0])
     before, want = y.clone(), hard.minmax(y[None])[0]
     got = student.minmax(y)
     unchanged(y, before)
-    unlike(got, (y - y.min()) / (y.max() - y.min()), "one range for the whole tensor: each class map (column) has its own minimum and maximum")
-    unlike(got, hard.minmax(y.T[None])[0].T, "the range runs over the cells (rows, dim 0); yours runs over the classes")
-    unlike(got, y / y.amax(0), "the smallest value of every map should become 0: take the minimum off first")
-    close(got, want, "every class map should run from 0 to 1 over the cells: (y - min) / (max - min)")
+    low, high = y.amin(0), y.amax(0)
+    close(got, want, "every class map should run from 0 to 1 over the cells: (y - min) / (max - min)", mistakes={
+        "one range for the whole tensor: each class map (column) has its own minimum and maximum": (y - y.min()) / (y.max() - y.min()),
+        "each class map (column) has its own minimum; yours takes that of the whole tensor": (y - y.min()) / (high - low),
+        "each class map (column) has its own range; yours divides by that of the whole tensor": (y - low) / (y.max() - y.min()),
+        "the range runs over the cells (rows, dim 0); yours runs over the classes": hard.minmax(y.T[None])[0].T,
+        "the smallest value of every map should become 0: take the minimum off first": y / high,
+        "the smallest value of every map should become 0: take the minimum off; yours only divides by the range": y / (high - low),
+        "divide by max - min, the range; yours divides by the maximum": (y - low) / high,
+        "divide by the range, max - min; the division is missing": y - low,
+        "turned over: the largest value should become 1 and the smallest 0": (high - y) / (high - low),
+        "from 0 to 1; yours runs from -1 to 1": 2 * want - 1,
+        "min-max, not mean and standard deviation": (y - y.mean(0)) / y.std(0),
+        "min-max, not mean and standard deviation (of all cells)": (y - y.mean(0)) / y.std(0, correction=0),
+        "take the minimum off, not the mean": (y - y.mean(0)) / (high - low),
+        "min-max, not a softmax over the cells": y.softmax(0),
+        "min-max, not a share of the sum": y / y.sum(0),
+        "divide by the range; yours divides by the sum, so that maps sum to 1": (y - low) / (y - low).sum(0),
+        "values may be negative: the smallest is the minimum as it is, and yours cuts it off at 0": ((y - low.clamp_min(0)) / (high - low.clamp_min(0))).clamp(0, 1),
+        "values may be negative: yours cuts them off at 0": (y.clamp_min(0) - y.clamp_min(0).amin(0)) / (y.clamp_min(0).amax(0) - y.clamp_min(0).amin(0)).clamp_min(1e-30),
+        "a stretch keeps the proportions; yours has ranks, in equal steps": y.argsort(0).argsort(0) / 5,
+        "clamping is not stretching: (y - min) / (max - min)": y.clamp(0, 1)})
     flat = student.minmax(torch.cat([y, torch.full((6, 1), -2.5)], dim=1))
-    assert isinstance(flat, torch.Tensor) and flat.isfinite().all(), "a constant map gives 0 / 0 = NaN; it should become 0"
-    close(flat[:, 3], torch.zeros(6), "a constant map should become 0")
+    is_tensor(flat, (6, 4))
+    constant = flat[:, 3]
+    assert flat.isfinite().all(), "a constant map gives 0 / 0 = NaN; it should become 0"
+    assert torch.equal(constant, torch.zeros(6)), f"a constant map should become 0; yours becomes {constant[0].item():.3g}"
     close(flat[:, :3], want, "a constant map beside them should not change the other maps")
+    close(student.minmax(torch.full((3, 2), 7.0)), torch.zeros(3, 2), "constant maps alone should become 0, too")
     tiny = torch.tensor([[0.0], [2.5e-7], [1e-6], [5e-7]])
-    close(student.minmax(tiny), tiny * 1e6, "a map of range 1e-6 is not constant and should reach 1; is there an epsilon in the divisor that is too large?", 1e-4)
+    close(student.minmax(tiny), tiny * 1e6, "a map of range 1e-6 is not constant and should reach 1; is something added to the divisor, or a range taken for 0, that is too large?", 1e-4, {
+        "a map of range 1e-6 is not constant and should reach 1; yours takes it for constant: where is your limit?": 0 * tiny})
+    near = 1 + torch.tensor([[0.0], [1.0], [4.0]]) * 2 ** -22
+    close(student.minmax(near), torch.tensor([[0.0], [0.25], [1.0]]), "a map between 1 and 1.000001 is not constant, and should reach 1", 1e-4, {
+        "a map between 1 and 1.000001 is not constant: only a range of exactly 0 is; isclose and allclose take more for equal": 0 * near})
+    mean = torch.tensor([[1000.0], [1000.5], [1002.0]])
+    close(student.minmax(mean), torch.tensor([[0.0], [0.25], [1.0]]), "a map far from 0 is stretched all the same", 1e-4)
 
 
+@write_it_yourself(hard.fuse_cross)
 def check_5_2(student):
     maps = [torch.rand(1, 2, 3), torch.rand(2, 3, 3), torch.rand(4, 6, 3)]
-    weights, full = (0.5, 2.0, 0.3), (4, 6)
-    before = [m.clone() for m in maps]
-    up = lambda m, mode="nearest": F.interpolate(m.permute(2, 0, 1)[None], size=full, mode=mode)[0].permute(1, 2, 0)
-    want = sum(w * up(m) for m, w in zip(maps, weights))
-    got = student.fuse(maps, weights, full)
-    for m, b in zip(maps, before):
+    weights, full = [0.5, 2.0, 0.3], (4, 6)
+    before = [m.clone() for m in maps], list(weights)
+    up = lambda m, mode="nearest", **kind: F.interpolate(m.permute(2, 0, 1)[None], size=full, mode=mode, **kind)[0].permute(1, 2, 0)
+    weighted = lambda w, up=up: sum(w * up(m) for m, w in zip(maps, w))
+    want, equal = weighted(weights), weighted((1, 1, 1))
+    each = "height and width have a factor each, H // r_h and W // r_w"
+    with meaning("must match the size", f"the levels do not fit on one grid: {each}"):
+        got = student.fuse(maps, weights, full)
+    for m, b in zip(maps, before[0]):
         unchanged(m, b)
-    unlike(got, want / sum(weights), "take the weights as they are; yours are divided by their sum")
-    unlike(got, want / 3, "a weighted sum, not a mean over the levels")
-    unlike(got, sum(up(m) for m in maps), "the weights are missing: the levels were added as they are")
-    unlike(got, sum(w * up(m, "bilinear") for m, w in zip(maps, weights)), "nearest neighbour: every coarse cell becomes a block of one value; yours is bilinear")
-    unlike(got, sum(w * m.repeat(4 // len(m), 6 // m.shape[1], 1) for m, w in zip(maps, weights)),
-           "the map was tiled (its copies side by side); each *cell* should be repeated: 1 2 becomes 1 1 2 2, not 1 2 1 2")
-    unlike(got, sum(w * F.interpolate(m.reshape(1, 3, *m.shape[:2]), size=full)[0].permute(1, 2, 0) for m, w in zip(maps, weights)),
-           "reshape does not move the classes to the front, it only reads the numbers in another order; permute does")
-    close(got, want, "the sum of weight times map, each map's cells repeated as blocks")
+    assert weights == before[1], "your function changes the weights that it was given"
+    minmaxed = [(m - m.amin((0, 1))) / (m.amax((0, 1)) - m.amin((0, 1))) for m in maps]
+    highest = [m / m.amax((0, 1)) for m in maps]
+    shares = [m / m.sum((0, 1)) for m in maps]
+    close(got, want, "the sum of weight times map, each map's cells repeated as blocks", mistakes={
+        "leave the maps as they are; yours are divided by their largest value before": sum(w * up(m) for m, w in zip(highest, weights)),
+        "leave the maps as they are; yours are divided by their sum before": sum(w * up(m) for m, w in zip(shares, weights)),
+        "every class keeps a map of its own, K of them; yours adds up the classes": want.sum(2, keepdim=True),
+        "every class keeps a map of its own, K of them; yours is the first alone": want[..., :1],
+        "the weights are in reversed order: the first one belongs to the coarsest map, the first of the list": weighted(weights[::-1]),
+        "the weights are not those of their maps: the first weight belongs to the first map, and so on": weighted(weights[1:] + weights[:1]),
+        "take the weights as they are; yours are divided by their sum": want / sum(weights),
+        "take the weights as they are; yours go through a softmax": weighted(torch.tensor(weights).softmax(0).tolist()),
+        "take the weights as they are; yours are squared": weighted([w * w for w in weights]),
+        "a weighted sum, not a mean over the levels": want / 3,
+        "the weights are missing: the levels were added as they are": equal,
+        "the weights are missing, and it is a sum, not a mean": equal / 3,
+        "all levels count; yours is the finest alone": weights[2] * maps[2], "all levels count; yours is the finest alone, without its weight": maps[2],
+        "all levels count; yours is the coarsest alone": weights[0] * up(maps[0]),
+        "the finest level counts, too; yours leaves it out": want - weights[2] * maps[2],
+        "the coarsest level counts, too; yours leaves it out": want - weights[0] * up(maps[0]),
+        "a sum, not the largest of the levels": torch.stack([w * up(m) for m, w in zip(maps, weights)]).amax(0),
+        "a sum, not a product": torch.stack([w * up(m) for m, w in zip(maps, weights)]).prod(0),
+        "nearest neighbour: every coarse cell becomes a block of one value; yours is bilinear": weighted(weights, lambda m: up(m, "bilinear")),
+        "nearest neighbour: every coarse cell becomes a block of one value; yours is bilinear, corners aligned": weighted(weights, lambda m: up(m, "bilinear", align_corners=True)),
+        "nearest neighbour: every coarse cell becomes a block of one value; yours is bicubic": weighted(weights, lambda m: up(m, "bicubic")),
+        "the map was tiled (its copies side by side); each *cell* should be repeated: 1 2 becomes 1 1 2 2, not 1 2 1 2": weighted(weights, lambda m: m.repeat(4 // len(m), 6 // m.shape[1], 1)),
+        "each cell should be repeated as a block, not divided among the block's cells": weighted(weights, lambda m: up(m) / (24 // m[..., 0].numel())),
+        "reshape does not move the classes to the front, it only reads the numbers in another order; permute does":
+            weighted(weights, lambda m: F.interpolate(m.reshape(1, 3, *m.shape[:2]), size=full)[0].permute(1, 2, 0)),
+        "classes are the last axis, (H, W, K); yours come first": want.permute(2, 0, 1),
+        "the height comes first, (H, W, K); yours has height and width exchanged": want.transpose(0, 1),
+        "leave the maps as they are; yours are stretched from 0 to 1 before": sum(w * up(m) for m, w in zip(minmaxed, weights)),
+        "leave the sum as it is; yours is stretched from 0 to 1": (want - want.amin((0, 1))) / (want.amax((0, 1)) - want.amin((0, 1)))})
+    one = torch.rand(1, 2, 3)
+    block = lambda m, f, g: m.repeat_interleave(f, 0).repeat_interleave(g, 1)
+    close(student.fuse([one], (1.0,), (4, 6)), block(one, 4, 3), f"a level of 1 x 2 cells on a grid of 4 x 6: {each}, and cells become blocks", mistakes={
+        f"{each}; yours takes the height's for both": block(one, 4, 4), f"{each}; yours takes the height's for both, cut off": block(one, 4, 4)[:, :6],
+        f"{each}; yours takes the width's for both": block(one, 3, 3), f"{each}; yours has the two exchanged": block(one, 3, 4),
+        "the finest level need not have the full grid: enlarge it, too, to `full`": one})
     close(student.fuse(maps[2:], (1.0,), full), maps[2], "one level that is already full, with weight 1, stays what it is")
+    close(student.fuse([torch.ones(1, 1, 2)], (0.5,), (3, 2)), torch.full((3, 2, 2), 0.5), "a level of a single cell fills the grid with it")
 
 
+@write_it_yourself(hard.refine_level, hard.refine)
 def check_5_3(student):
     A, x = rows(6), torch.rand(6, 2)
-    before = x.clone()
+    before = x.clone(), A.clone()
     got = student.power_times(A, x, 3)
-    unchanged(x, before)
-    unlike(got, A ** 3 @ x, "A ** 3 takes the power of every entry; A^3 is A A A")
-    unlike(got, A.T @ A.T @ A.T @ x, "A was transposed: row i of A says where cell i looks, and A x is the mean of x over those")
-    unlike(got, A @ A @ A @ A @ x, "one step too many: tau = 3 is three times A")
-    unlike(got, A @ A @ x, "one step too few: tau = 3 is three times A")
-    close(got, A @ (A @ (A @ x)), "tau = 3 should be A (A (A x))")
-    close(student.power_times(A, x, 0), x, "tau = 0: nothing is applied, x comes back")
-    close(student.power_times(A, x, 1), A @ x, "tau = 1 is A x")
+    unchanged(x, before[0])
+    unchanged(A, before[1])
+    three = A @ A @ A
+    close(got, A @ (A @ (A @ x)), "tau = 3 should be A (A (A x))", mistakes={
+        "A ** 3 takes the power of every entry; A^3 is A A A": A ** 3 @ x,
+        "A * A takes the product of every entry; A^3 is A A A, a matrix product": A * A * A @ x,
+        "A was transposed: row i of A says where cell i looks, and A x is the mean of x over those": three.T @ x,
+        "one step too many: tau = 3 is three times A": A @ three @ x,
+        "one step too few: tau = 3 is three times A": A @ A @ x,
+        "A is applied once; tau = 3 is three times, each time to the last result": A @ x,
+        "A is applied once and the result multiplied by tau; tau = 3 is three times A": 3 * (A @ x),
+        "all steps are added up; only the last result counts": A @ x + A @ A @ x + three @ x,
+        "all steps are added up, and x itself; only the last result counts": x + A @ x + A @ A @ x + three @ x,
+        "the mean of all steps; only the last result counts": (A @ x + A @ A @ x + three @ x) / 3,
+        "leave A x as it is in every step; yours is divided by its sum": three @ x / (three @ x).sum(0),
+        "leave A x as it is in every step; yours is divided by its largest value": three @ x / (three @ x).amax(0),
+        "nothing is applied: x comes back as it was": x,
+        "2^tau times A: in each round the result is used twice; tau = 3 is three times A": torch.linalg.matrix_power(A, 8) @ x,
+        "A^3 x, stretched from 0 to 1; leave it as it is": (three @ x - (three @ x).amin(0)) / ((three @ x).amax(0) - (three @ x).amin(0)),
+        "the power of every value of A x; A^3 x is A applied three times": (A @ x) ** 3})
+    close(student.power_times(A, x, 0), x, "tau = 0: nothing is applied, x comes back", mistakes={"tau = 0: nothing is applied, x comes back; yours applies A once": A @ x})
+    close(student.power_times(A, x, 1), A @ x, "tau = 1 is A x", mistakes={"`tau` is an argument; yours applies A three times whatever it is": three @ x})
     A, x = rows(9), torch.randn(9, 3)
     got = plain(student.power_times(watched(A), x, 5))
     close(got, torch.linalg.matrix_power(A.double(), 5) @ x.double(), "tau = 5 should be A applied five times", 1e-4)
     plain(student.power_times(watched(A), x, 1))
 
 
+@write_it_yourself(hard.refine_level, hard.refine)
 def check_5_4(student):
     for r, full, K in ((3, 12, 2), (2, 6, 4)):
         A, x, f = rows(r * r), torch.rand(full * full, K), full // r
@@ -117,43 +192,87 @@ def check_5_4(student):
         want = package(A, x)
         got = student.coarse_refine(A, x, r, full)
         unchanged(x, before)
-        unlike(got, want / f ** 2, f"your rows of U A R sum to 1, and should to f^2 = {f * f}: keys are repeated, so R x is the sum of each block, not its mean")
-        unlike(got, want / f, f"your rows of U A R sum to f = {f}, and should to f^2: a block has f rows and f columns")
-        unlike(got, package(A.T, x), "A was transposed: rows of A are queries, A x is the mean over the keys")
-        sums = F.avg_pool2d(x.T.reshape(1, K, full, full), f).reshape(K, -1).T * f * f
-        up = lambda **kind: F.interpolate((A @ sums).T.reshape(1, K, r, r), size=(full, full), **kind).reshape(K, -1).T
-        unlike(got, up(mode="nearest"), "queries go up by bicubic interpolation; yours are repeated as blocks")
-        unlike(got, up(mode="bilinear"), "queries go up by bicubic interpolation; yours is bilinear")
-        unlike(got, up(mode="bicubic", align_corners=True), "align_corners=False: cells are squares with a middle, not points on the corners")
-        unlike(got, package(A, x.reshape(K, -1).T),
-               "x is (cells, classes): transpose it before you make images of it; reshape alone reads cells and classes mixed up")
-        corner = x.T.reshape(K, full, full)[:, ::f, ::f].reshape(K, -1).T
-        unlike(got, F.interpolate((A @ corner).T.reshape(1, K, r, r), size=(full, full), mode="bicubic").reshape(K, -1).T,
-               "R sums all cells of a block; yours takes one of them")
-        close(got, want, "U A R x: sums of the blocks, times A, bicubic up")
+        image = x.T.reshape(1, K, full, full)
+        cells = lambda m: m.reshape(K, -1).T
+        sums = cells(F.avg_pool2d(image, f)) * f * f
+        up = lambda y, mode="bicubic", **kind: cells(F.interpolate(y.T.reshape(1, K, r, r), size=(full, full), mode=mode, **kind))
+        mixed = lambda y: F.interpolate(y.reshape(1, K, r, r), size=(full, full), mode="bicubic").reshape(K, -1).T
+        corner = cells(image[..., ::f, ::f])
+        close(got, want, "U A R x: sums of the blocks, times A, bicubic up", mistakes={
+            f"your rows of U A R sum to 1, and should to f^2 = {f * f}: keys are repeated, so R x is the sum of each block, not its mean": want / f ** 2,
+            f"your rows of U A R sum to f = {f}, and should to f^2: a block has f rows and f columns": want / f,
+            "your rows of U A R sum to f^4; R x is the sum of each block, so it is multiplied by f^2 once": want * f ** 2,
+            "A was transposed: rows of A are queries, A x is the mean over the keys": package(A.T, x),
+            "A is applied twice; one step is asked for": up(A @ A @ sums),
+            "A is missing: the sums go up as they are": up(sums),
+            "queries go up by bicubic interpolation; yours are repeated as blocks": up(A @ sums, "nearest"),
+            "queries go up by bicubic interpolation; yours is bilinear": up(A @ sums, "bilinear", align_corners=False),
+            "queries go up by bicubic interpolation; yours is bilinear, corners aligned": up(A @ sums, "bilinear", align_corners=True),
+            "align_corners=False: cells are squares with a middle, not points on the corners": up(A @ sums, align_corners=True),
+            "queries repeated, and means of the blocks: queries go up bicubic, R x sums": up(A @ sums, "nearest") / f ** 2,
+            "bilinear, and means of the blocks: queries go up bicubic, R x sums": up(A @ sums, "bilinear") / f ** 2,
+            "x is (cells, classes): transpose it before you make images of it; reshape alone reads cells and classes mixed up": package(A, x.reshape(K, -1).T),
+            "the coarse result is (cells, classes): transpose it before you make images of it; reshape alone mixes them up": mixed(A @ sums),
+            "the enlarged images are (classes, cells): transpose them at the end; reshape alone mixes them up": want.T.reshape(-1, K),
+            "(cells, classes) at the end; yours is (classes, cells)": want.T,
+            "R sums all cells of a block; yours takes one of them": up(A @ corner),
+            "R sums all cells of a block; yours takes one of them, f^2 times": up(A @ corner) * f ** 2,
+            "R sums all cells of a block; yours takes the largest": up(A @ cells(F.max_pool2d(image, f))),
+            "R sums all cells of a block; yours shrinks by bicubic interpolation": up(A @ cells(F.interpolate(image, size=(r, r), mode="bicubic"))),
+            "R sums all cells of a block; yours shrinks by bicubic interpolation, times f^2": up(A @ cells(F.interpolate(image, size=(r, r), mode="bicubic"))) * f ** 2,
+            "R sums all cells of a block; yours shrinks by bilinear interpolation": up(A @ cells(F.interpolate(image, size=(r, r), mode="bilinear"))),
+            "R sums all cells of a block; yours shrinks by bilinear interpolation, times f^2": up(A @ cells(F.interpolate(image, size=(r, r), mode="bilinear"))) * f ** 2,
+            "a block is f x f neighbouring cells of the picture; yours sums f^2 cells that follow one another in the row-by-row order": up(A @ x.reshape(r * r, f * f, K).sum(1)),
+            "a block is f x f neighbouring cells; yours takes every r-th row and column": up(A @ x.reshape(f, r, f, r, K).sum((0, 2)).reshape(r * r, K))})
     A, x = rows(9), torch.rand(9, 2)
     close(student.coarse_refine(A, x, 3, 3), A @ x, "with r = full there is nothing to align, and the result is A x")
 
 
 def check_5_5(student):
     A, x = rows(7), torch.rand(7, 3)
-    walk = lambda A, alpha, steps: torch.linalg.matrix_power(alpha * A, steps) @ x + sum(
-        (1 - alpha) * torch.linalg.matrix_power(alpha * A, i) @ x for i in range(steps))
-    before = x.clone()
+    P = torch.linalg.matrix_power
+    walk = lambda A, alpha, steps: P(alpha * A, steps) @ x + sum((1 - alpha) * P(alpha * A, i) @ x for i in range(steps))
+    before = x.clone(), A.clone()
     got = student.random_walk_with_restart(A, x, 0.3, 4)
-    unchanged(x, before)
-    unlike(got, walk(A, 0.7, 4), "alpha and 1 - alpha are exchanged: alpha is the chance to walk on, 1 - alpha the chance to return")
-    unlike(got, walk(A.T, 0.3, 4), "A was transposed: row i of A says where cell i looks")
-    lazy = x
-    for _ in range(4):
-        lazy = 0.3 * A @ lazy + 0.7 * lazy
-    unlike(got, lazy, "you return to y_n, which is to stay where you are; the restart is at x, the start")
-    unlike(got, walk(A, 0.3, 4) - torch.linalg.matrix_power(0.3 * A, 4) @ x, "you seem to start from 0; the walk starts from y_0 = x")
-    unlike(got, walk(A, 0.3, 5), "one step too many: y_0 is x itself")
-    unlike(got, walk(A, 0.3, 3), "one step too few: y_n after `steps` updates")
-    close(got, walk(A, 0.3, 4), "y_{n+1} = alpha A y_n + (1 - alpha) x, from y_0 = x")
+    unchanged(x, before[0])
+    unchanged(A, before[1])
+
+    def other(update, y=x, steps=4):
+        for _ in range(steps):
+            y = update(y)
+        return y
+
+    limit = 0.7 * torch.linalg.solve(torch.eye(7) - 0.3 * A, x)
+    close(got, walk(A, 0.3, 4), "y_{n+1} = alpha A y_n + (1 - alpha) x, from y_0 = x", mistakes={
+        "alpha and 1 - alpha are exchanged: alpha is the chance to walk on, 1 - alpha the chance to return": walk(A, 0.7, 4),
+        "A was transposed: row i of A says where cell i looks": walk(A.T, 0.3, 4),
+        "you return to y_n, which is to stay where you are; the restart is at x, the start": other(lambda y: 0.3 * A @ y + 0.7 * y),
+        "you walk on from x in every step; walk on from y_n": other(lambda y: 0.3 * A @ x + 0.7 * x),
+        "you walk on from x in every step and return to y_n; it is the other way round": other(lambda y: 0.3 * A @ x + 0.7 * y),
+        "you seem to start from 0; the walk starts from y_0 = x": other(lambda y: 0.3 * A @ y + 0.7 * x, 0 * x),
+        "the walk starts from y_0 = x; yours starts from 0, with one step more": other(lambda y: 0.3 * A @ y + 0.7 * x, 0 * x, 5),
+        "the restart comes after A: (1 - alpha) x is added to alpha A y, and not walked on with": other(lambda y: A @ (0.3 * y + 0.7 * x)),
+        "the walk starts from y_0 = x; yours starts from (1 - alpha) x": other(lambda y: 0.3 * A @ y + 0.7 * x, 0.7 * x),
+        "the walk starts from y_0 = x; yours starts from A x": other(lambda y: 0.3 * A @ y + 0.7 * x, A @ x),
+        "one step too many: y_0 is x itself": walk(A, 0.3, 5),
+        "one step too few: y_n after `steps` updates": walk(A, 0.3, 3),
+        "a single step; repeat it, each time from the last result": walk(A, 0.3, 1),
+        "x returns with weight 1 - alpha; yours returns whole": other(lambda y: 0.3 * A @ y + x),
+        "A y_n has weight alpha; yours has none": other(lambda y: A @ y + 0.7 * x),
+        "both weights are missing": other(lambda y: A @ y + x),
+        "the restart is missing: (1 - alpha) x in every step": other(lambda y: 0.3 * A @ y),
+        "the restart is missing, and so is alpha: this is A^n x": P(A, 4) @ x,
+        "the walker returns in every step, not once at the end": 0.3 * P(A, 4) @ x + 0.7 * x,
+        "alpha multiplies A y_n alone; yours multiplies the sum": other(lambda y: 0.3 * (A @ y + 0.7 * x)),
+        "alpha is multiplied once a step; yours is raised to the number of steps": 0.3 ** 4 * P(A, 4) @ x + (1 - 0.3 ** 4) * x,
+        "A is raised to the power of entries; A y is a matrix product": other(lambda y: 0.3 * A * A @ y + 0.7 * x),
+        "after 4 steps the walk has not yet converged; yours is its limit, whatever `steps` is": limit,
+        "all steps are added up; only the last y counts": sum(walk(A, 0.3, n) for n in range(1, 5)),
+        "the mean of all steps; only the last y counts": sum(walk(A, 0.3, n) for n in range(1, 5)) / 4})
     close(student.random_walk_with_restart(A, x, 0.3, 0), x, "no step at all: y_0 = x")
     close(student.random_walk_with_restart(A, x, 1.0, 3), A @ (A @ (A @ x)), "with alpha = 1 nobody returns, and y_n is A^n x")
     close(student.random_walk_with_restart(A, x, 0.0, 3), x, "with alpha = 0 everybody returns at once, and y_n is x")
-    close(student.random_walk_with_restart(A, x, 0.9, 300), 0.1 * torch.linalg.solve(torch.eye(7) - 0.9 * A, x), "many steps should end at (1 - alpha) (I - alpha A)^-1 x", 1e-4)
+    close(student.random_walk_with_restart(A, x, 0.9, 300), 0.1 * torch.linalg.solve(torch.eye(7) - 0.9 * A, x),
+          "many steps should end at (1 - alpha) (I - alpha A)^-1 x; is the number of steps limited?", 1e-4)
+    close(student.random_walk_with_restart(A, x, 0.9, 20), walk(A, 0.9, 20), "20 steps, not fewer and not more: does your loop end when little changes?", 1e-5)
     close(plain(student.random_walk_with_restart(watched(A), x, 0.6, 3)), walk(A, 0.6, 3), "y_{n+1} = alpha A y_n + (1 - alpha) x, from y_0 = x", 1e-4)
