@@ -166,6 +166,16 @@ def named_cells(path):
             for c in student_version(path)["cells"]}
 
 
+@pytest.mark.parametrize("text, theirs", [
+    ("see [`hard.py`](../minifaseg/hard.py#L3)", "see `minifaseg/hard.py`"), ("[`hard.py`, line 3](../minifaseg/hard.py#L3)", "`minifaseg/hard.py`, line 3"),
+    ("[line 3](../minifaseg/hard.py#L3)", "line 3, `minifaseg/hard.py`"), ("[an answer](INSTRUCTOR.md#x)", "an answer (your instructor has it)"),
+    ("[a script](execute.py)", "a script, `tutorial/execute.py`"), ("```\n[code](no.md)\n```", "```\n[code](no.md)\n```"),
+    *[(kept, kept) for kept in ("[a page](results.md#x)", "[there](https://arxiv.org/abs/2506.23323)", "[here](#notation)", "[`tutorial/explorer.html`](explorer.html)")],
+    ("open `tutorial/explorer.html`", "open [explorer.html](explorer.html)")])
+def test_links_of_the_student_version(text, theirs):
+    assert make_student.student_links(text, FOR_STUDENTS) == theirs
+
+
 def told_below(path, number, solution, capsys):
     """The last line that the tests of an exercise print in the student version, below this solution."""
     found = named_cells(path)

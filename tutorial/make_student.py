@@ -138,7 +138,9 @@ def student_links(text: str, files: set[Path]) -> str:
         place = path.relative_to(root).as_posix() if path.is_relative_to(root) else target
         if place.endswith(words.strip("`/")):
             return f"`{place}`"
-        return f"{words} (`{place}`)"
+        if f"`{path.name}`" in words:
+            return words.replace(f"`{path.name}`", f"`{place}`")
+        return f"{words}, `{place}`"
 
     parts = FENCED.split(text)                            # every second one is fenced
     parts[::2] = [LINK.sub(replaced, part) for part in parts[::2]]
