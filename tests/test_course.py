@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -14,16 +15,10 @@ import pytest
 
 TUTORIAL = Path(__file__).parent.parent / "tutorial"
 sys.path[:0] = [str(TUTORIAL), str(Path(__file__).parent)]
-from grade import exercises, verdict  # noqa: E402  (found by the line above)
+import make_student  # noqa: E402  (found by the line above)
+from grade import exercises, verdict  # noqa: E402
 from grade.test_exercises import grade  # noqa: E402
-from make_student import (  # noqa: E402
-    files_for_students,
-    indented,
-    markdown_of,
-    relative_links,
-    student,
-    student_code,
-)
+from make_student import markdown_of, relative_links  # noqa: E402
 
 NOTEBOOKS = sorted(TUTORIAL.glob("[0-9]*.ipynb"))
 EXERCISES = [(path, e) for path in NOTEBOOKS for e in exercises(path)]
@@ -115,12 +110,12 @@ def graded(cell, kind):
     return cell["metadata"].get("nbgrader", {}).get(kind, False)
 
 
-FOR_STUDENTS = files_for_students([path.resolve() for path in NOTEBOOKS])
+FOR_STUDENTS = make_student.files_for_students([path.resolve() for path in NOTEBOOKS])
 PASSES = "the tests in this cell pass; the grader's are stricter"
 
 
 def student_version(path):
-    return student(json.loads(path.read_text(encoding="utf-8")), path.name, FOR_STUDENTS)
+    return make_student.student(json.loads(path.read_text(encoding="utf-8")), path.name, FOR_STUDENTS)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -157,17 +152,33 @@ def test_student_version_lacks_the_exercises_and_nothing_else(path):
 
 def test_tests_are_indented_and_their_strings_are_not():
     code = 'def f():\n    """Two\n    lines."""\n\nx = f"""a\n  {1 +\n1} b\n"""; y = ("c"\n     "d")\nif x:\n    y = 2'
-    block, = ast.parse("with a:\n" + indented(code)).body
+    block, = ast.parse("with a:\n" + make_student.indented(code)).body
     assert ast.dump(ast.Module(block.body, [])) == ast.dump(ast.parse(code))
     hidden_only = {"metadata": {"nbgrader": {"grade": True, "grade_id": "test-1-1"}},
                    "source": ["### BEGIN HIDDEN TESTS\n", "hidden('1.1', globals())\n", "### END HIDDEN TESTS"]}
-    assert student_code(hidden_only) == ""
+    assert make_student.student_code(hidden_only) == ""
+
+
+@cache
+def named_cells(path):
+    """Source of the student version's cells that the grader knows: "setup", "ex-1-1", "test-1-1", ..."""
+    return {c["metadata"].get("nbgrader", {}).get("grade_id") or "".join(c["metadata"].get("tags", [])): "".join(c["source"])
+            for c in student_version(path)["cells"]}
+
+
+@pytest.mark.parametrize("text, theirs", [
+    ("see [`hard.py`](../minifaseg/hard.py#L3)", "see `minifaseg/hard.py`"), ("[`hard.py`, line 3](../minifaseg/hard.py#L3)", "`minifaseg/hard.py`, line 3"),
+    ("[line 3](../minifaseg/hard.py#L3)", "line 3, `minifaseg/hard.py`"), ("[an answer](INSTRUCTOR.md#x)", "an answer (your instructor has it)"),
+    ("[a script](execute.py)", "a script, `tutorial/execute.py`"), ("```\n[code](no.md)\n```", "```\n[code](no.md)\n```"),
+    *[(kept, kept) for kept in ("[a page](results.md#x)", "[there](https://arxiv.org/abs/2506.23323)", "[here](#notation)", "[`tutorial/explorer.html`](explorer.html)")],
+    ("open `tutorial/explorer.html`", "open [explorer.html](explorer.html)")])
+def test_links_of_the_student_version(text, theirs):
+    assert make_student.student_links(text, FOR_STUDENTS) == theirs
 
 
 def told_below(path, number, solution, capsys):
     """The last line that the tests of an exercise print in the student version, below this solution."""
-    found = {c["metadata"].get("nbgrader", {}).get("grade_id") or "".join(c["metadata"].get("tags", [])): "".join(c["source"])
-             for c in student_version(path)["cells"]}
+    found = named_cells(path)
     name = number.replace(".", "-")
     namespace = {"__name__": "student"}
     capsys.readouterr()
@@ -194,7 +205,7 @@ def test_each_exercise_says_how_it_stands(path, capsys):
     ("def attention_map(q, k): return torch.ones(2).unflatten(0, (3, 4))", "your code raised RuntimeError: "),
     ("def attention_map(q, k): assert 1 > 2", "your code raised AssertionError"),
     ("def attention_map(q, k): return scores", "your code raised NameError: name 'scores' is not defined"),
-    ("def attention_map(q, k): (q @ k.transpose(1, 2)).softmax(-1).mean(0)", "the tests cannot work with what your code returns: AttributeError: 'NoneType'"),
+    ("def attention_map(q, k): (q @ k.transpose(1, 2)).softmax(-1).mean(0)", "not right yet: your code returns None; is a return missing?"),
     ("def attention_map(q): return q", "the tests cannot work with"), ("attention_map = 5", "the tests cannot work with"),
     ("def attention(q, k): return q", "attention_map is not defined; run the cells above"),
     ("def attention_map(q, k): raise NotImplementedError", "not done yet"),
@@ -234,7 +245,7 @@ def quickly_03(path):
     return path if path.name.startswith("03") else pytest.param(path, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("path", map(quickly_03, NOTEBOOKS), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [quickly_03(path) for path in NOTEBOOKS], ids=lambda p: p.stem)
 def test_student_version_runs_to_its_end_unsolved(path, course):
     assert run_all(course / path.name) == ([f"Exercise {e.number}: not done yet" for e in exercises(path)], [])
 

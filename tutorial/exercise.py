@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def exercise(number: str):
-    """Runs the tests inside and prints one line. Every error stays in here but the stop button."""
+    """Runs the tests inside and prints one line. No error leaves it, but for the stop button's."""
     try:
         yield
     except KeyboardInterrupt:
@@ -32,11 +32,12 @@ def explain(error: BaseException, number: str) -> str:
     if isinstance(error, NotImplementedError):            # PyTorch raises these, too
         if message in ("", f"Exercise {number}"):
             return "not done yet"
-        if re.fullmatch(r"Exercise \d+\.\d+", message):
-            return f"your code calls the function of e{message[1:]}, which is not done yet"
+        other = re.fullmatch(r"Exercise (\d+\.\d+)", message)
+        if other:
+            return f"your code calls the function of exercise {other[1]}, which is not done yet"
 
     test, inner, line = where(error)
-    in_line = f", in the line: {line}" if line else ""
+    in_line = f", in the line: {shortened(line)}" if line else ""
     raised = f"{kind}: {message}" if message else kind
     if inner is not test:
         return f"your code raised {raised}{in_line}"
@@ -45,8 +46,13 @@ def explain(error: BaseException, number: str) -> str:
     if isinstance(error, NameError) and error.name not in test.f_globals:
         return (f"{error.name} is not defined; run the cells above, "
                 "and see whether one of them ends with an error")
-    hint = "; is a return missing?" if "NoneType" in message else ""
-    return f"the tests cannot work with what your code returns: {raised}{in_line}{hint}"
+    if "NoneType" in message:
+        return "not right yet: your code returns None; is a return missing?"
+    return f"the tests cannot work with what your code returns: {raised}{in_line}"
+
+
+def shortened(line: str, length: int = 80) -> str:
+    return line if len(line) <= length else line[:length] + " ..."
 
 
 def where(error: BaseException) -> tuple:

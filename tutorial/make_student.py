@@ -29,6 +29,7 @@ HIDDEN = re.compile(
     r"\n*^[ \t]*### BEGIN HIDDEN TESTS\n.*?^[ \t]*### END HIDDEN TESTS", re.M | re.S)
 FENCED = re.compile(r"(```.*?```)", re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+EXPLORER = re.compile(r"(?<!\[)`tutorial/explorer.html`")        # no link yet; beside the notebooks
 IMPORT = "from exercise import exercise          # prints how an exercise stands\n"
 
 HOW_TO_WORK = """\
@@ -36,8 +37,9 @@ HOW_TO_WORK = """\
 are solved or not.
 
 - **Write** below `# your code here`, in place of the line that raises `NotImplementedError`.
-- **Is it right?** Run your cell and the one below it. It prints one line: *not done yet*, or what
-  is not right, or that its tests pass. These tests are few; the grader's are stricter.
+- **Is it right?** Run your cell and the one below it, after the cells above them, at least the
+  first code cell. It prints one line: *not done yet*, or what is not right, or that its tests pass.
+  These tests are few; the grader's are stricter.
 - **The grader** runs two cells, each exercise by itself: the first code cell of the notebook, with
   the imports, and your cell of that exercise. It runs nothing else. Helper functions and further
   imports therefore belong into the cell of the exercise.
@@ -136,11 +138,13 @@ def student_links(text: str, files: set[Path]) -> str:
         place = path.relative_to(root).as_posix() if path.is_relative_to(root) else target
         if place.endswith(words.strip("`/")):
             return f"`{place}`"
-        return f"{words} (`{place}`)"
+        if f"`{path.name}`" in words:
+            return words.replace(f"`{path.name}`", f"`{place}`")
+        return f"{words}, `{place}`"
 
     parts = FENCED.split(text)                            # every second one is fenced
     parts[::2] = [LINK.sub(replaced, part) for part in parts[::2]]
-    return "".join(parts).replace("`tutorial/explorer.html`", "[explorer.html](explorer.html)")
+    return EXPLORER.sub("[explorer.html](explorer.html)", "".join(parts))
 
 
 def markdown_of(path: Path) -> str:
@@ -195,7 +199,7 @@ def page(path: Path, files: set[Path]) -> bytes:
 
 
 def write_notebooks(notebooks: list[Path], out: Path, force: bool) -> list[str]:
-    """Writes all files; returns names of pages that were there, which only force replaces."""
+    """Writes all files; returns the pages that were there before and are kept without force."""
     files = files_for_students(notebooks)
     out.mkdir(parents=True, exist_ok=True)
     for path in notebooks:
