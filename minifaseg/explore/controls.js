@@ -29,6 +29,7 @@ function moved(holder) {
   if (holder === segment) {
     show("pins");
     touch("pins");
+    labelSegment();                                         // its own threshold may have moved
     return refreshPins();
   }
   touch("settings");

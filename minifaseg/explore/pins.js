@@ -23,15 +23,15 @@ let asked = "";                                             // for which pins an
 async function refreshPins() {
   const { level, tau } = segment, { pins } = view, grid = data.grids[level];
   const key = JSON.stringify([pins.map(({ cell }) => cell), settings.timestep, level, tau]);
-  if (key === asked) return labelSegment();
+  if (key === asked) return null;
   asked = key;
   const made = await Promise.all(pins.map(({ cell }) => mapsOf(cell, level, tau)));
   if (key !== asked) return null;                           // something moved meanwhile
   pins.forEach((pin, k) => Object.assign(pin, made[k]));
-  const rows = made.map(({ row }) => row.map((value) => value / Math.max(...row)));
-  const besides = Float32Array.from({ length: rows.length * grid[0] * grid[1] }, (_, i) =>
-    rows[i % rows.length][Math.floor(i / rows.length)]);
-  segment.enlarged = resize(besides, grid, [height, width], rows.length);
+  const count = made.length, highs = made.map(({ row }) => Math.max(...row));
+  const besides = Float32Array.from({ length: count * grid[0] * grid[1] }, (_, i) =>
+    made[i % count].row[Math.floor(i / count)] / highs[i % count]);
+  segment.enlarged = resize(besides, grid, [height, width], count);
   touch("pins");
   return labelSegment();
 }

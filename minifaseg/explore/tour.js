@@ -24,10 +24,10 @@ function goTo(number) {
   for (const place of findAll("#tour li")) place.hidden = place !== steps[step];
   write({ step: `${step + 1} of ${steps.length}`,
           question: steps[step + 1]?.dataset.question ?? "" });
-  inTurn(() => step === number && act(steps[step].dataset));        // unless the reader went on
+  inTurn(() => step === number && enter(steps[step].dataset));        // unless the reader went on
 }
 
-async function act({ act, at }) {
+async function enter({ act, at }) {
   await clear(original);
   await ACTS[act]?.();
   highlight(at);
