@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageChops, ImageStat
 
+from minifaseg import hard
 from minifaseg.unet import UNet, UNetConfig
 
 ROOT = Path(__file__).parents[1]
 TUTORIAL = ROOT / "tutorial"
+FIGURES = TUTORIAL / "figures"
 README = ROOT / "README.md"
 PAGES = [README, *sorted(TUTORIAL.glob("*.md"))]
 BY_NAME = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -123,12 +126,12 @@ def test_the_picture_of_the_architecture_counts_what_is_recorded(blocks, monkeyp
     """At each level: self-attention on the way down, in the middle block, and on the way up."""
     monkeypatch.syspath_prepend(str(TUTORIAL))
     pytest.importorskip("matplotlib")
-    import architecture
+    import diagram_unet
 
     config = UNetConfig((8, 16, 16, 16), blocks, context=8, heads=2, groups=4)
     record = {}
     UNet(config)(torch.zeros(1, 4, 16, 16), 1, torch.zeros(1, 5, 8), record)
-    for level in architecture.levels_of(config, 16):
+    for level in diagram_unet.levels_of(config, 16):
         paths = [path for path, qk in record.items()
                  if qk.grid == (level.cells, level.cells) and path.endswith("attn1")]
         ways = [path.partition(".")[0] for path in paths]
@@ -137,13 +140,55 @@ def test_the_picture_of_the_architecture_counts_what_is_recorded(blocks, monkeyp
         assert {way: ways.count(way) for way in expected} == expected
 
 
-def test_the_picture_of_the_architecture_is_drawn(tmp_path, monkeypatch):
+def small(path: Path) -> Image.Image:
+    return Image.open(path).convert("RGB").resize((100, 60), Image.Resampling.BOX)
+
+
+def test_the_diagrams_are_of_today(tmp_path, monkeypatch):
+    """Drawn anew, each is like the one shown, but for what another font or a rounding changes."""
     monkeypatch.syspath_prepend(str(TUTORIAL))
     pytest.importorskip("matplotlib")
-    import architecture
+    import diagrams
+    import made_from
 
-    architecture.main(["--model", "cartoon", "--out", str(tmp_path / "drawn.png")])
-    assert (tmp_path / "drawn.png").stat().st_size > 50_000
+    assert set(diagrams.DIAGRAMS) == set(made_from.DIAGRAMS)
+    diagrams.main(["--folder", str(tmp_path)])
+    for name in diagrams.DIAGRAMS:
+        shown, anew = FIGURES / f"{name}.png", tmp_path / f"{name}.png"
+        assert 20_000 < shown.stat().st_size < 250_000
+        assert Image.open(shown).size == Image.open(anew).size, name
+        difference = ImageStat.Stat(ImageChops.difference(small(shown), small(anew)))
+        assert max(difference.mean) < 3, f"python tutorial/diagrams.py {name}"
+
+
+def test_the_architecture_is_drawn_for_the_cartoon_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(TUTORIAL))
+    pytest.importorskip("matplotlib")
+    import diagrams
+
+    diagrams.main(["architecture", "--model", "cartoon", "--folder", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["architecture.png"]
+    drawn = small(tmp_path / "architecture.png")
+    assert ImageChops.difference(drawn, small(FIGURES / "architecture.png")).getbbox()
+    with pytest.raises(SystemExit):
+        diagrams.main(["nothing", "--folder", str(tmp_path)])
+    assert "no diagram 'nothing'; there are: pipeline" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_the_steps_drawn_are_those_of_the_package(level, monkeypatch):
+    """U A R of refinement.png is hard.refine_level."""
+    monkeypatch.syspath_prepend(str(TUTORIAL))
+    pytest.importorskip("matplotlib")
+    import diagram_attention
+    import diagram_parts
+
+    drawn = diagram_parts.meadow()
+    grid, finest = drawn.captured.grids[level], drawn.captured.grids[-1]
+    x = drawn.method.class_maps(drawn.captured, drawn.captured.lookup)
+    Rx = diagram_attention.sum_cells(x, finest, finest[0] // grid[0])
+    y = hard.resize_maps(drawn.captured.self_map(grid) @ Rx, grid, finest, "bicubic")
+    torch.testing.assert_close(y, hard.refine_level(drawn.captured, grid, x, 1))
 
 
 def test_the_reading_assignment_names_the_lines_that_answer():

@@ -2,7 +2,7 @@
 
     python tutorial/made_from.py            # says what is old
 
-The record is figures/made_from.json; results.py, row.py and execute.py write it.
+The record is figures/made_from.json; results.py, row.py, diagrams.py and execute.py write it.
 """
 import json
 from functools import cache
@@ -15,10 +15,11 @@ from minifaseg.writing import write_text
 HERE = Path(__file__).parent
 PACKAGE = Path(minifaseg.__file__).parent
 WEIGHTS = PACKAGE / "cartoon" / "cartoon.safetensors"
+DIAGRAMS = ("architecture", "dual_prompts", "forward", "pipeline", "refinement")
 PARTS = {
     "weights": "other weights",
     "numbers": "other numbers (cartoon.json)",
-    "experiment": "another command",
+    "experiment": "another command or script",
     "code": "other code",
 }
 
@@ -63,16 +64,23 @@ def of_experiment(name: str, weights: Path = WEIGHTS) -> dict[str, str]:
     return now(experiments.methods_of(name), experiments.command(name), weights)
 
 
+def of_diagrams() -> dict[str, str]:
+    """`now` of every diagram: the text of the scripts that draw them counts as its command."""
+    scripts = sorted(HERE.glob("diagram*.py"))
+    return now({"faseg"}, [path.read_text(encoding="utf-8") for path in scripts])
+
+
 def expected() -> dict[str, dict[str, str]]:
     """{thing: what it would be made from today}.
 
-    Experiments and plots of results.md, the README's row of pictures, the notebooks.
+    Experiments and plots of results.md, the README's row of pictures, diagrams, the notebooks.
     """
     import experiments
     found = {f"results.md: {name}": of_experiment(name) for name in experiments.EXPERIMENTS}
     found |= {f"results-{name}.png": of_experiment(name) for name in experiments.PLOTS}
     found |= {name: now() for name in ("results.md: numbers", "results-methods.png")}
     found["row.png"] = found["explorer.html"] = now({"faseg"})
+    found |= {f"{name}.png": of_diagrams() for name in DIAGRAMS}
     return found | {path.name: now(()) for path in sorted(HERE.glob("*.ipynb"))}
 
 
