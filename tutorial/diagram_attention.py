@@ -60,7 +60,7 @@ def draw_prompts(c: Canvas, text, spans) -> None:
     chips(c, 1, 43.4, words[middle:], look.PALE_P, look.P, range(len(words) - middle - 1))
     c.write(1, 41, "the caption, then the names", look.GREY, ha="left", fontsize=SMALL)
 
-    c.write(1, 25.2, r"$P^{\prime}$ is only looked up: keys", look.DARK_P_PRIME, ha="left",
+    c.write(1, 25.2, r"$P^{\prime}$ is looked up: keys only", look.DARK_P_PRIME, ha="left",
             fontsize=12)
     words = words_of(text, ",".join(CLASSES))
     marked = [token for span in spans for token in span]
