@@ -1008,16 +1008,6 @@ def class_attention(levels, A, weights, size):
     M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
     return M
 ''',
-            "package scores": '''
-def class_attention(levels, A, weights, size):
-    from types import SimpleNamespace
-    method = diffsegmenter.DiffSegmenter(cross=tuple(weights))
-    h, w = levels[-1].shape[-2:]
-    x = [hard.minmax(F.interpolate(C, size=(h, w), mode="bilinear").flatten(2).transpose(1, 2)) for C in levels]
-    x = torch.stack(x, -1).transpose(1, 2)
-    captured = SimpleNamespace(grids=[C.shape[-2:] for C in levels], x=x, Ax=A @ x)
-    return labelling.upsample(method.scores(captured), size[::-1], "bilinear")
-''',
         },
     },
     "8.8": {
