@@ -751,4 +751,1100 @@ def cluster_distance(S, M):
 ''',
         },
     },
+    "8.7": {
+        "second": '''
+def class_attention(levels, A, weights, size):
+    finest = levels[-1].shape[-2:]
+
+    def minmax(maps):
+        """Every map (..., h, w) to 0 to 1."""
+        flat = maps.flatten(-2)
+        flat = flat - flat.min(-1, keepdim=True).values
+        return (flat / flat.max(-1, keepdim=True).values).unflatten(-1, maps.shape[-2:])
+
+    refined = []
+    for C, w in zip(levels, weights):
+        x = w * minmax(F.interpolate(C, finest, mode="bilinear", align_corners=False))
+        refined.append(torch.einsum("tkpq,tkq->tkp", A, x.flatten(2)))      # A is linear
+    y = sum(refined).mean(0).unflatten(-1, finest)
+    return minmax(F.interpolate(y[None], size, mode="bilinear", align_corners=False)[0])
+''',
+        "third": '''
+def class_attention(levels, A, weights, size):
+    maps = []
+    for k in range(A.shape[1]):
+        total = 0
+        for t in range(len(A)):
+            x = torch.zeros(A.shape[-1])
+            for C, w in zip(levels, weights):
+                c = labelling.upsample(C[t, k:k + 1], levels[-1].shape[:1:-1], "bilinear").flatten()
+                x += w * (c - c.min()) / (c.max() - c.min())
+            total = total + A[t, k] @ x
+        m = labelling.upsample((total / len(A)).reshape(1, *levels[-1].shape[2:]), size[::-1], "bilinear")[0]
+        maps.append((m - m.min()) / (m.max() - m.min()))
+    return torch.stack(maps)
+''',
+        "wrong": {
+            "levels as they are": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * C
+    y = (A @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "min-max before enlarging": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        C = (C - low) / (high - low)
+        x = x + weight * F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+    y = (A @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "one range for all classes": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((1, 2, 3), keepdim=True), C.amax((1, 2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "means before the product": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = A.mean(0) @ x.mean(0).flatten(1)[..., None]
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "A of all classes": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A.mean(1, keepdim=True) @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "transposed": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A.mT @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "not applied": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = x.mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "min-max over the cells": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A @ x.flatten(2)[..., None]).mean(0).reshape(-1, h, w)
+    low, high = y.amin((1, 2), keepdim=True), y.amax((1, 2), keepdim=True)
+    return F.interpolate(((y - low) / (high - low))[None], size=size, mode="bilinear", align_corners=False)[0]
+''',
+            "cells, not pixels": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = y[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "weights turned": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, reversed(weights)):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "nearest": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="nearest")
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "bicubic": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bicubic", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "squares alone": '''
+def class_attention(levels, A, weights, size):
+    h = w = int(A.shape[-1] ** 0.5)
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "first noise level": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A @ x.flatten(2)[..., None])[0]
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "min-max in place": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        if C.shape[-2:] != (h, w):
+            C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        C -= C.amin((2, 3), keepdim=True)
+        C /= C.amax((2, 3), keepdim=True)
+        x = x + weight * C
+    y = (A @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    low, high = M.amin((1, 2), keepdim=True), M.amax((1, 2), keepdim=True)
+    return (M - low) / (high - low)
+''',
+            "no last min-max": '''
+def class_attention(levels, A, weights, size):
+    h, w = levels[-1].shape[-2:]
+    x = 0
+    for C, weight in zip(levels, weights):
+        C = F.interpolate(C, size=(h, w), mode="bilinear", align_corners=False)
+        low, high = C.amin((2, 3), keepdim=True), C.amax((2, 3), keepdim=True)
+        x = x + weight * (C - low) / (high - low)
+    y = (A @ x.flatten(2)[..., None]).mean(0)
+    y = y.reshape(1, -1, h, w)
+    M = F.interpolate(y, size=size, mode="bilinear", align_corners=False)[0]
+    return M
+''',
+        },
+    },
+    "8.8": {
+        "second": '''
+def merge_maps(maps, grid, tau, anchors):
+    def places(n):
+        step = max(1, n // anchors)
+        return [(step - 1) // 2 + i * step for i in range(anchors) if (step - 1) // 2 + i * step < n]
+
+    start = maps.unflatten(0, tuple(grid))[places(grid[0])][:, places(grid[1])].flatten(0, 1)
+    near = (diffseg.symmetric_kl(start, maps) < tau[0]).to(maps)
+    count = near.sum(1, keepdim=True)
+    proposals = torch.where(count > 0, near @ maps / count.clamp_min(1), start)
+    for limit in tau[1:]:
+        near = diffseg.symmetric_kl(proposals, proposals) < limit
+        near = near | torch.eye(len(near), dtype=torch.bool)
+        waiting, means = list(range(len(near))), []
+        while waiting:
+            i = waiting[0]
+            means.append((near[i].to(maps) @ proposals) / near[i].sum())
+            waiting = [j for j in waiting if not near[i, j]]
+        proposals = torch.stack(means)
+    return proposals.max(0).indices.unflatten(0, tuple(grid))
+''',
+        "third": '''
+def merge_maps(maps, grid, tau, anchors):
+    (h, w), log = grid, maps.clamp_min(1e-20).log()
+    ys, xs = [], []
+    for n, out in ((h, ys), (w, xs)):
+        step = max(1, n // anchors)
+        out.extend(range((step - 1) // 2, min(n, step * anchors), step))
+    proposals = []
+    for cell in torch.cartesian_prod(torch.tensor(ys), torch.tensor(xs)) @ torch.tensor([w, 1]):
+        distance = ((maps[cell] - maps) * (log[cell] - log)).sum(1) / 2     # written out
+        members = maps[distance < tau[0]]
+        proposals.append(members.mean(0) if len(members) else maps[cell])
+    for limit in tau[1:]:
+        kept, taken = [], set()
+        for i, p in enumerate(proposals):
+            if i in taken:
+                continue
+            group = {i}
+            for j, q in enumerate(proposals):
+                if diffseg.symmetric_kl(p[None], q[None]).item() < limit:
+                    group.add(j)
+            taken |= group
+            kept.append(sum(proposals[j] for j in group) / len(group))
+        proposals = kept
+    labels, best = torch.zeros(h * w, dtype=torch.long), torch.full((h * w,), -1.0).to(maps)
+    for name, p in enumerate(proposals, start=1):
+        labels = torch.where(p > best, name, labels)
+        best = torch.maximum(p, best)
+    return 5 * labels.reshape(h, w)
+''',
+        "wrong": {
+            "one pass": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in ():
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "anchors only": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, first) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(first[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "from the corner": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange(0, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "taken ones left out": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row & ~taken].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "none is taken": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                pass
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "one limit": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < tau[0]
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "all passes with the first limit, too": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "one direction": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+
+    def kl(x, y):
+        return (x * x.log()).sum(1)[:, None] - x @ y.log().T
+
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "nearest proposal": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return diffseg.symmetric_kl(torch.stack(proposals), maps).argmin(0).reshape(h, w)
+''',
+            "not the mean": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[i])
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "sum": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].sum(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "every cell an anchor": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "flat": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0)
+''',
+            "the proposals": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).reshape(-1, h, w)
+''',
+            "0 / 0": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0))
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "rows only": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, h // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "chain": '''
+def merge_maps(maps, grid, tau, anchors):
+    h, w = grid
+    cells = torch.arange(h * w).reshape(h, w)
+    for axis in (0, 1):
+        step = max(1, grid[axis] // anchors)
+        where = torch.arange((step - 1) // 2, grid[axis], step)[:anchors]
+        cells = cells.index_select(axis, where)
+    first = maps[cells.flatten()]
+    near = diffseg.symmetric_kl(first, maps) < tau[0]
+    proposals = []
+    for anchor, row in zip(first, near):
+        proposals.append(maps[row].mean(0) if row.any() else anchor)
+    for limit in tau[1:]:
+        P = torch.stack(proposals)
+        near = diffseg.symmetric_kl(P, P) < limit
+        for _ in range(len(P)):
+            near = (near.double() @ near.double()) > 0
+        proposals, taken = [], torch.zeros(len(P), dtype=torch.bool)
+        for i, row in enumerate(near):
+            if not taken[i]:
+                row[i] = True
+                proposals.append(P[row].mean(0))
+                taken |= row
+    return torch.stack(proposals).argmax(0).reshape(h, w)
+''',
+            "package merge": '''
+def merge_maps(maps, grid, tau, anchors):
+    return diffseg.merge(maps, grid, tau, anchors).argmax(0)
+''',
+        },
+    },
+    "8.9": {
+        "second": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    C = M.shape[2]
+    D = torch.einsum("bpq,bqc->bpc", S, M / M.sum(1, keepdim=True))
+    sure = M * (M >= anchor)
+    a = sure / (sure.sum(1, keepdim=True) + 1e-12)
+    away = D @ (torch.ones(C, C).to(M) - torch.eye(C).to(M)) / (C - 1)
+    clustering = torch.mean(torch.sum(a * D - repel * a * away, dim=1))
+    views = list(M.unflatten(1, grid).unbind(0))                        # (h, w, C) each
+    views[1:] = [view.flip(1) for view in views[1:]]
+    mean = torch.stack(views).mean(0)
+    log = torch.where(mean > 1e-12, mean, 1e-12).log()
+    return clustering - weight * (mean * log).sum() / (grid[0] * grid[1])
+''',
+        "third": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    (h, w), classes, loss = grid, range(M.shape[-1]), 0
+    for s, m in zip(S, M):
+        far = [(s * m[:, c]).sum(1) / m[:, c].sum() for c in classes]   # D(p, M^c)
+        for c in classes:
+            sure = m[:, c] >= anchor
+            if sure.any():
+                a = m[sure, c] / m[sure, c].sum()
+                rest = sum(far[other] for other in classes if other != c) / (len(classes) - 1)
+                loss = loss + (a * (far[c] - repel * rest)[sure]).sum() / len(classes) / len(M)
+    mean = M[0].reshape(h, w, -1)
+    if len(M) > 1:
+        mean = 0.5 * mean + 0.5 * M[1].reshape(h, w, -1).flip(1)
+    mean = mean[mean > 0]                                               # 0 ln 0 is 0
+    return loss - weight * (mean * mean.log()).sum() / (h * w)
+''',
+        "wrong": {
+            "a detached": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0).detach()
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "D detached": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = (S @ M / M.sum(1, keepdim=True)).detach()
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "a number": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return (clustering + weight * entropy).item()
+''',
+            "a new tensor": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return torch.tensor((clustering + weight * entropy).item(), dtype=M.dtype)
+''',
+            "mirror not turned": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1]) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "upside down": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-2)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "mean of the entropies": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    entropy = -(M * M.clamp_min(1e-8).log()).sum(2).mean()
+    return clustering + weight * entropy
+''',
+            "entropy summed": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum()
+    return clustering + weight * entropy
+''',
+            "entropy raised": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = (mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "ln 0": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "infinite slope": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = torch.special.entr(mean).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "0 / 0": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "a not divided": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "anchors alike": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = (M >= anchor).to(M)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "above": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M > anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "every cell": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = M
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "with itself": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = D.mean(2, keepdim=True)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "attracted": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D + repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "mean of everything": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "summed over the classes": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(2).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "in place": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    M /= M.sum(2, keepdim=True)
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = views[0]
+    if B == 2:
+        mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "for two views alone": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    B, N, C = M.shape
+    D = S @ M / M.sum(1, keepdim=True)
+    a = torch.where(M >= anchor, M, 0)
+    a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    others = (D.sum(2, keepdim=True) - D) / (C - 1)
+    clustering = (a * (D - repel * others)).sum(1).mean()
+    views = M.transpose(1, 2).reshape(B, C, *grid)
+    mean = (views[0] + views[1].flip(-1)) / 2
+    entropy = -(mean * mean.clamp_min(1e-8).log()).sum(0).mean()
+    return clustering + weight * entropy
+''',
+            "package loss": '''
+def inversion_loss(S, M, grid, anchor, repel, weight):
+    return invseg.InvSeg(anchor=anchor, repel=repel, entropy=weight).loss(S, M, grid)
+''',
+        },
+    },
 }

@@ -1,13 +1,21 @@
 """08, the rivals."""
 import math
+from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
 
 import torch
+import torch.nn.functional as F
 
+import minifaseg
 from minifaseg import labelling
-from minifaseg.rivals import diffseg, iseg
+from minifaseg.attention import select_views
+from minifaseg.cartoon.painter import paint
+from minifaseg.rivals import diffseg, invseg, iseg
+from minifaseg.rivals.capture import capture_latents, noised_latents
 from minifaseg.rivals.diffsegmenter import DiffSegmenter
 
-from . import close, is_tensor, meaning, write_it_yourself
+from . import close, is_tensor, meaning, seeded, write_it_yourself
 
 
 @write_it_yourself(DiffSegmenter.prompts)
@@ -362,3 +370,400 @@ def check_8_6(student):
     alone = torch.eye(3)
     close(student.cluster_distance(S, alone), S, "with every cell a class of its own, D is S")
     close(student.cluster_distance(S, 1e-3 * M), weighted(S, M), "a class of small memberships is not nearer; is something added to the denominator?", 1e-4)
+
+
+@cache
+def example():
+    """Two views and three names of a painted scene: what 8.7 and 8.8 are given, and what the package makes of it."""
+    with torch.no_grad():
+        model = minifaseg.load("cartoon", "cpu", "float32")
+        image, names = paint(7310, 128, things=("dog", "tree"), ground="grass").image, ("dog", "tree", "grass")
+        method = DiffSegmenter(timesteps=(5, 100), template="a picture of {}", cross=(0.1, 0.2, 0.4, 0.3))
+        captured = method.capture(model, image, names)
+        full = captured.grids[-1]
+        z = noised_latents(model, image, method.timesteps, sample=method.sample, seed=method.seed)
+        views, A = [], []
+        for state, (_, tokens) in zip(captured.lookup.states, captured.lookup.spans):
+            view = replace(captured, record=capture_latents(model, z, method.timesteps, state[None]), _maps={})
+            views.append([view.cross_map(grid, state[None])[:, 0, :, tokens[-1]].unflatten(1, grid) for grid in captured.grids])
+            A.append(view.self_map(full))
+        levels = [torch.stack(level, 1) for level in zip(*views)]                       # (2, K, h, w) each
+        M = labelling.pixel_scores(method, captured, method.scores(captured))
+        maps = diffseg.aggregate(select_first(captured), (0, 0, 0.3, 0.7))
+    return SimpleNamespace(levels=levels, A=torch.stack(A, 1), weights=method.cross, M=M, maps=maps, grid=full)
+
+
+def select_first(captured):
+    """The first view alone."""
+    return replace(captured, record=select_views(captured.record, 0, 1), _maps={})
+
+
+@write_it_yourself(DiffSegmenter.class_maps)
+def check_8_7(student):
+    levels = [torch.rand(2, 3, 2, 3), 5 * torch.rand(2, 3, 4, 6), 0.1 * torch.rand(2, 3, 8, 12) + 1]
+    A, weights, size = torch.randn(2, 3, 96, 96).mul(1.5).softmax(-1), (0.5, 0.2, 0.3), (20, 30)
+    given = [level.clone() for level in levels], A.clone()
+    with meaning("Expected size", "a grid need not be square: take h and w from the last level"):
+        M = student.class_attention(*given, weights, size)
+    assert all(map(torch.equal, given[0], levels)) and torch.equal(given[1], A), "your function changed the maps it was given; make new tensors"
+    is_tensor(M)
+
+    def norm(y, dims=(-2, -1)):
+        low, high = y.amin(dims, keepdim=True), y.amax(dims, keepdim=True)
+        return (y - low) / (high - low)
+
+    def enlarge(y, size, mode="bilinear"):
+        return F.interpolate(y, size=size, mode=mode, align_corners=None if mode == "nearest" else False)
+
+    def fused(weights=weights, early=False, dims=(-2, -1), mode="bilinear", scale=True):
+        x = 0
+        for C, w in zip(levels, weights):
+            C = norm(C) if early else C
+            C = enlarge(C, (8, 12), mode)
+            x = x + w * (C if early or not scale else norm(C, dims))
+        return x                                                                            # (2, 3, 8, 12)
+
+    def applied(x, A=A):
+        return (A @ x.flatten(2)[..., None])[..., 0].unflatten(-1, (8, 12))
+
+    def end(y, mode="bilinear"):
+        return norm(enlarge(y, size, mode)[0]) if y.ndim == 4 else norm(enlarge(y[None], size, mode)[0])
+
+    x = fused()
+    right = end(applied(x).mean(0))
+    close(M, right, "not minmax(up(mean over t of A_t x_t)), with x_t the weighted sum of min-maxed, enlarged levels", 1e-4, {
+        "every level is min-maxed before it is weighted: the levels have ranges of their own; yours are added as they are": end(applied(fused(scale=False)).mean(0)),
+        "enlarge a level first, then min-max: enlarging takes the edge off the extremes, and the map would no longer run from 0 to 1": end(applied(fused(early=True)).mean(0)),
+        "every map is min-maxed by itself, over its cells; yours has one range for all classes": end(applied(fused(dims=(1, 2, 3))).mean(0)),
+        "every map is min-maxed by itself, over its cells; yours has one range for all noise levels": end(applied(fused(dims=(0, 2, 3))).mean(0)),
+        "every map is min-maxed by itself, over its cells; yours has one range for the whole tensor": end(applied(fused(dims=(0, 1, 2, 3))).mean(0)),
+        "the weights are missing": end(applied(fused(weights=(1, 1, 1))).mean(0)),
+        "weights come coarse to fine, like the levels; yours are in the other order": end(applied(fused(weights=weights[::-1])).mean(0)),
+        "levels are enlarged bilinearly; yours with the nearest cell": end(applied(fused(mode="nearest")).mean(0)),
+        "levels are enlarged bilinearly; yours bicubically": end(applied(fused(mode="bicubic")).mean(0)),
+        "M is enlarged bilinearly to the pixels; yours with the nearest cell": end(applied(x).mean(0), "nearest"),
+        "M is enlarged bilinearly to the pixels; yours bicubically": end(applied(x).mean(0), "bicubic"),
+        "the self-attention is not applied: y = A x is missing": end(x.mean(0)),
+        "self-attention is applied once; yours twice": end(applied(applied(x)).mean(0)),
+        "y = A x, not A^T x: row i of A says where cell i looks": end(applied(x, A.mT).mean(0)),
+        "every noise level has an x and an A of its own: apply A_t to x_t, then take the mean; yours applies the mean of A to the mean of x": end(applied(x.mean(0, keepdim=True), A.mean(0, keepdim=True))[0]),
+        "every noise level has an A of its own; yours takes the mean of them": end(applied(x, A.mean(0, keepdim=True)).mean(0)),
+        "every noise level has an x of its own; yours takes the mean of them": end(applied(x.mean(0, keepdim=True)).mean(0)),
+        "every class has an A of its own, since it has a prompt of its own; yours takes the mean of them": end(applied(x, A.mean(1, keepdim=True)).mean(0)),
+        "every class has an A of its own, since it has a prompt of its own; yours takes the first one": end(applied(x, A[:, :1]).mean(0)),
+        "the mean over the noise levels is missing: yours is the first": end(applied(x)[0]),
+        "the mean over the noise levels is missing: yours is the last": end(applied(x)[-1]),
+        "the maximum over the noise levels; it is the mean": end(applied(x).amax(0)),
+        "the mean over t is that of A x as it is; yours is min-maxed before": end(norm(applied(x)).mean(0)),
+        "the last min-max is missing": enlarge(applied(x).mean(0)[None], size)[0],
+        "the last min-max comes after enlarging, over the pixels; yours over the cells, before": enlarge(norm(applied(x).mean(0))[None], size)[0],
+        "M is min-maxed class by class; yours has one range for all classes": norm(enlarge(applied(x).mean(0)[None], size)[0], (0, 1, 2)),
+        "M has a value for every pixel of `size`; yours has one for every cell": norm(applied(x).mean(0))})
+    is_tensor(M, (3, 20, 30))
+    one = [torch.rand(1, 1, 4, 4)]
+    close(student.class_attention(one, torch.eye(16)[None, None], (2.0,), (4, 4)), norm(one[0])[0], "one level, one class, one noise level, and an A that changes nothing: M should be the min-maxed map")
+    e = example()
+    close(student.class_attention([level.clone() for level in e.levels], e.A.clone(), e.weights, (128, 128)), e.M, "differs from what minifaseg.rivals.diffsegmenter has for a scene", 2e-3)
+
+
+def merged(maps, grid, tau, anchors, mistake=""):
+    """Labels (h, w) of DiffSeg's merging, right or with a mistake."""
+    def starts(n):
+        step = max(1, (grid[0] if mistake == "square" else n) // anchors)
+        first = {"corner": 0, "middle": step // 2}.get(mistake, (step - 1) // 2)
+        return list(range(first, n, step))[:anchors]
+
+    rows, columns = map(starts, grid)
+    cells = torch.arange(len(maps)).reshape(grid)
+    if mistake == "turned":
+        cells = torch.arange(len(maps)).reshape(grid[::-1]).T
+    first = maps[cells[rows][:, columns].flatten()]
+    kl = one_way if mistake == "one way" else diffseg.symmetric_kl
+    pool = first if mistake == "anchors only" else maps
+    if mistake == "all cells":
+        first = maps
+    near = kl(first, pool) < tau[0]
+    proposals = torch.stack([pool[n].mean(0) if n.any() else a for n, a in zip(near, first)])
+    if mistake == "no first pass":
+        proposals = first
+    if mistake == "first pass once more":
+        near = kl(proposals, maps) < tau[0]
+        proposals = torch.stack([maps[n].mean(0) if n.any() else a for n, a in zip(near, proposals)])
+
+    limits = {"one pass": (), "one limit": tau[:1] * (len(tau) - 1), "last pass": tau[1:-1], "one more": (tau[0], *tau[1:])}.get(mistake, tau[1:])
+    for limit in limits:
+        D = kl(proposals, proposals)
+        near = (D < limit).fill_diagonal_(True)
+        if mistake == "chain":
+            for _ in range(len(near)):
+                near = (near.double() @ near.double()) > 0
+        left, out = torch.ones(len(proposals), dtype=torch.bool), []
+        for i, row in enumerate(near):
+            if mistake == "all kept" or left[i]:
+                chosen = row & left if mistake == "taken left out" else row
+                chosen = proposals[chosen]
+                out.append({"no mean": proposals[i], "sum": chosen.sum(0)}.get(mistake, chosen.mean(0)))
+                left[row] = False
+        proposals = torch.stack(out)
+    if mistake == "nearest":
+        return diffseg.symmetric_kl(proposals, maps).argmin(0).reshape(grid)
+    if mistake == "lowest":
+        return proposals.argmin(0).reshape(grid)
+    if mistake == "stretched":
+        proposals = proposals / proposals.amax(1, keepdim=True)
+    return proposals.argmax(0).reshape(grid)
+
+
+def one_way(x, y):
+    """Kullback-Leibler divergence of rows of x from rows of y."""
+    return (x * x.log()).sum(1)[:, None] - x @ y.log().T
+
+
+def agreement(a, b):
+    """Of two labellings, the share of cells in which they agree, whatever the segments are called."""
+    pairs = torch.zeros(int(a.max()) + 1, int(b.max()) + 1).index_put_((a.flatten(), b.flatten()), torch.ones(a.numel()), accumulate=True)
+    return min(pairs.amax(0).sum().item(), pairs.amax(1).sum().item()) / a.numel()
+
+
+MERGING = {
+    "corner": "of n cells in a row, anchors begin at (step - 1) // 2; yours begin at 0",
+    "middle": "of n cells in a row, anchors begin at (step - 1) // 2; yours begin at step // 2",
+    "turned": "cell (y, x) of a grid is row y * w + x of the maps; yours looks like x * h + y",
+    "square": "a grid need not be square: yours takes the same step along rows and columns",
+    "one way": "the distance is the symmetric one, diffseg.symmetric_kl; yours is one Kullback-Leibler divergence",
+    "all cells": "the first pass starts from the anchors; yours starts from every cell",
+    "anchors only": "in the first pass an anchor becomes the mean of ALL maps near it; yours of the anchors near it",
+    "no first pass": "the first pass is missing: an anchor becomes the mean of all maps nearer than tau[0]",
+    "first pass once more": "the passes after the first are among proposals; yours has them among all maps",
+    "one pass": "that is the first pass alone; the passes with tau[1:], among proposals, are missing",
+    "one limit": "every pass has a limit of its own, tau[1] in the second; yours takes tau[0] in all of them",
+    "last pass": "the last pass is missing",
+    "one more": "tau[0] is the first pass's alone; yours has a pass among proposals with it, too",
+    "chain": "near means near the proposal whose turn it is; yours goes on to what is near its neighbours",
+    "all kept": "a proposal that an earlier one has taken has no turn of its own, and is no longer a proposal after the pass",
+    "taken left out": "the mean includes what an earlier proposal has taken; yours leaves it out (the release does not)",
+    "no mean": "a proposal becomes the mean of all near it; yours stays as it is",
+    "sum": "a proposal becomes the mean of all near it; yours becomes their sum",
+    "nearest": "a cell goes to the proposal that is highest there; yours goes to the one that its map is nearest to",
+    "lowest": "a cell goes to the proposal that is highest there; yours goes to the lowest",
+    "stretched": "a cell goes to the proposal that is highest there, as it is; yours are scaled first"}
+
+
+@cache
+def merging_toys():
+    """(maps, grid, tau, anchors): lumpy maps of a few sizes, in float64, so that nothing depends on the order of a sum."""
+    toys = []
+    for seed, grid, tau, anchors in ((1, (8, 12), (0.5, 0.4, 0.3), 4), (2, (12, 8), (0.8, 0.3, 0.5), 4), (3, (9, 15), (0.6, 0.5), 3), (4, (5, 7), (0.5, 0.3), 9)):
+        h, w = grid
+        coarse = torch.randn(1, 3, 4, 4, generator=seeded(seed), dtype=torch.float64)
+        f = F.interpolate(coarse, size=grid, mode="bicubic", align_corners=False)[0].flatten(1).T          # (N, 3)
+        f = f + 0.15 * torch.randn(h * w, 3, generator=seeded(seed + 50), dtype=torch.float64)
+        toys.append(((-torch.cdist(f, f) ** 2).softmax(1), grid, tau, anchors))
+    return toys
+
+
+@write_it_yourself(diffseg.merge, diffseg.merge_proposals)
+def check_8_8(student):
+    def labels_of(maps, grid, tau, anchors):
+        given = maps.clone()
+        got = student.merge_maps(given, grid, tau, anchors)
+        assert torch.equal(given, maps), "your function changed the maps it was given; make new tensors"
+        is_tensor(got)
+        assert got.shape != (len(maps),), "labels are a picture, (h, w): give the row of cells the shape of `grid`"
+        is_tensor(got, grid)
+        assert not got.is_floating_point() and got.dtype != torch.bool, f"labels are whole numbers; yours are {got.dtype}"
+        assert got.min() >= 0, "labels should not be negative"
+        return got.long()
+
+    got = [labels_of(*toy) for toy in merging_toys()]
+    if not all(agreement(a, merged(*toy)) == 1 for a, toy in zip(got, merging_toys())):
+        for mistake, said in MERGING.items():
+            assert not all(agreement(a, merged(*toy, mistake)) == 1 for a, toy in zip(got, merging_toys())), said
+        for a, toy in zip(got, merging_toys()):
+            right = merged(*toy)
+            same = agreement(a, right)
+            assert same == 1, (f"on maps of a {toy[1][0]} x {toy[1][1]} grid, {toy[3]} anchors a side, your segments (their number: {len(a.unique())}) agree with the right ones "
+                               f"(their number: {len(right.unique())}) in {same:.0%} of the cells")
+    block = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2]).repeat(6, 1)
+    block[4:] = 3
+    maps = torch.nn.functional.one_hot(block.flatten())[:, block.flatten()].double() + 0.01
+    maps = maps / maps.sum(1, keepdim=True)
+    assert agreement(labels_of(maps, (6, 8), (0.5, 0.5, 0.5), 6), block) == 1, "four blocks that look at themselves alone should be four segments"
+    toy = merging_toys()[0]
+    assert len(labels_of(toy[0], toy[1], (1e9, 1e9), 4).unique()) == 1, "if all distances are below tau, one segment is left"
+    alone = labels_of(toy[0], toy[1], (0.0, 0.0), 4)
+    assert agreement(alone, merged(toy[0], toy[1], (0.0, 0.0), 4)) == 1, "if nothing is below tau, not even itself (tau = 0), anchors stay as they are: 0 maps have no mean"
+    assert labels_of(*toy[:2], [0.5, 0.4, 0.3], 4).equal(got[0]), "the same maps gave other labels the second time"
+    e = example()
+    for limit in (0.3, 0.5):
+        right = diffseg.merge(e.maps, e.grid, (limit,) * 3, 8).argmax(0)
+        same = agreement(labels_of(e.maps, e.grid, (limit,) * 3, 8), right)
+        assert same > 0.98, f"on the maps of a scene, tau = {limit}, your segments agree with those of minifaseg.rivals.diffseg in {same:.0%} of the cells"
+
+
+@write_it_yourself(invseg.InvSeg.loss)
+def check_8_9(student):
+    with torch.enable_grad():
+        check_loss(student)
+
+
+def loss_of(S, M, grid, anchor, repel, weight, mistake=""):
+    """InvSeg's loss, right or with a mistake."""
+    C = M.shape[-1]
+    D = S @ M / M.sum(1, keepdim=True)
+    if mistake == "whole mean":
+        D = S @ M / M.shape[1]
+    if mistake == "not divided":
+        D = S @ M
+    a = torch.where(M > anchor if mistake == "above" else M >= anchor, 1.0 * (M > -1) if mistake == "ones" else M, 0)
+    if mistake == "every cell":
+        a = M
+    if mistake == "only highest":
+        a = torch.where(M == M.amax(-1, keepdim=True), a, 0)
+    if mistake != "a not divided":
+        a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+    if mistake == "0 / 0":
+        a = torch.where(M >= anchor, M, 0)
+        a = a / a.sum(1, keepdim=True)
+    if mistake == "mean over cells":
+        a = a / M.shape[1]
+    others = (D.sum(-1, keepdim=True) - D) / (C - 1)
+    if mistake == "others by C":
+        others = others * (C - 1) / C
+    if mistake == "with itself":
+        others = D.mean(-1, keepdim=True)
+    if mistake == "others summed":
+        others = others * (C - 1)
+    term = (a * (D + repel * others if mistake == "attract" else D - repel * others)).sum(1)        # (B, C)
+    if mistake == "no repulsion":
+        term = (a * D).sum(1)
+    clustering = term.mean()
+    if mistake == "sum over classes":
+        clustering = clustering * C
+    if mistake == "sum over views":
+        clustering = clustering * len(M)
+    if mistake == "classes with anchors":
+        there = (a.sum(1) > 0).sum()
+        clustering = term.sum() / there
+    images = M.transpose(1, 2).unflatten(2, grid)                                                 # (B, C, h, w)
+    dims = {"not turned": (), "upside down": (-2,)}.get(mistake, (-1,))
+    turned = torch.cat([images[:1], images[1:].flip(dims)])
+    mean = turned[:1] if mistake == "first view" else turned if mistake == "views apart" else turned.mean(0, keepdim=True)
+    e = -(mean * mean.clamp_min(1e-12).log()).sum(1)                                               # (1, h, w)
+    entropy = e.mean()
+    if mistake == "entropy summed":
+        entropy = e.sum()
+    if mistake == "entropy mean of all":
+        entropy = entropy / C
+    if mistake == "base 2":
+        entropy = entropy / math.log(2)
+    if mistake == "no weight":
+        return clustering + entropy
+    if mistake == "entropy alone":
+        return weight * entropy
+    if mistake == "clustering alone":
+        return clustering
+    return clustering - weight * entropy if mistake == "entropy raised" else clustering + weight * entropy
+
+
+LOSS = {
+    "entropy raised": "the entropy's sign is turned: L + lambda_e times a number that is never negative, so that unsure cells cost",
+    "no weight": "the entropy's weight lambda_e is missing",
+    "clustering alone": "the entropy is missing", "entropy alone": "the clustering term is missing",
+    "not turned": "the second view is the mirror image: turn its maps back, left to right, before the mean",
+    "upside down": "the mirror image is turned left to right; yours is turned upside down",
+    "first view": "the entropy is that of the mean of both views; yours is that of the first",
+    "views apart": "the entropy is that of the mean of the views; yours is the mean of their entropies, so that views may disagree for free",
+    "entropy summed": "the entropy is summed over the classes, and its mean is taken over the N cells; yours is summed over the cells",
+    "entropy mean of all": "the entropy is summed over the classes; yours is their mean",
+    "base 2": "the logarithm is the natural one; yours is of base 2",
+    "every cell": "anchors are the cells with a membership of at least theta; yours takes every cell",
+    "only highest": "anchors are all cells with a membership of at least theta; yours also asks for the highest class",
+    "ones": "an anchor counts as much as its membership; yours counts every anchor alike",
+    "above": "a membership that equals theta has reached it: >=, not >",
+    "0 / 0": "a class without anchors makes your loss NaN, 0 / 0; its a is 0",
+    "a not divided": "a is divided by its sum over the cells of the class; yours is not",
+    "mean over cells": "the anchors' terms are summed: a sums to 1 already; yours is divided by the number of cells once more",
+    "attract": "the distance to the other classes is subtracted: far from them is good; yours adds it",
+    "no repulsion": "the distance to the other classes is missing",
+    "with itself": "the other classes are all but c: subtract its own D before you divide by C - 1",
+    "others by C": "there are C - 1 other classes; yours divides by C",
+    "others summed": "the distances to the other classes are averaged, over C - 1; yours are summed",
+    "sum over classes": "the classes are averaged, 1/C; yours are summed",
+    "sum over views": "the views are averaged; yours are summed",
+    "classes with anchors": "1/C counts every class, also those without anchors; yours divides by the number of those that have some",
+    "whole mean": "D is divided by the sum of M over the cells of the class, not by the number of cells",
+    "not divided": "D is a mean: divide S M by the sum of M over the cells"}
+
+
+def check_loss(student):
+    grid, theta = (4, 6), 0.375
+    points = torch.rand(2, 24, 2, dtype=torch.float64)
+    S = torch.cdist(points, points)
+    M = torch.randn(2, 24, 4, dtype=torch.float64).mul(1.5)
+    M[..., 3] -= 3                                                     # the last class has no anchors in view 1
+    M = M.softmax(-1)
+    M[1, :, 3] *= 0.5 * theta / M[1, :, 3].max()
+    M[0, 0] = torch.tensor([theta, theta, 0.125, 0.125])                # as exact as theta is
+    M[0, 1] = torch.tensor([0.5, theta, 0.0625, 0.0625])
+    arguments = grid, theta, 0.7, 0.4
+
+    def asked(S, M, arguments=arguments):
+        """What the student's function returns and its gradient for M."""
+        given = S.clone(), M.clone().requires_grad_()
+        with meaning("a leaf Variable", "your function writes into M; make a new tensor instead"), \
+                meaning("out of bounds", "M may have a single view, which is not mirrored", IndexError):
+            L = student.inversion_loss(*given, *arguments)
+        assert torch.equal(given[0], S) and torch.equal(given[1], M), "your function changed S or M; make new tensors"
+        assert not isinstance(L, float), "that is a plain number; no gradient flows through it. Return the tensor, without item()"
+        is_tensor(L)
+        assert L.numel() == 1, f"L is one number; yours has the shape {tuple(L.shape)}"
+        return L.reshape(()), given[1]
+
+    def right(S, M, mistake="", arguments=arguments):
+        return loss_of(S, M, *arguments, mistake=mistake)
+
+    L, given = asked(S, M)
+    close(L.detach(), right(S, M), "not the loss L of the formula", 1e-4, {said: right(S, M, mistake) for mistake, said in LOSS.items()})
+    assert L.requires_grad, "no gradient flows from L to M: is a detach(), a no_grad or a tensor made anew on the way?"
+    L.backward()
+    assert given.grad is not None, "no gradient arrives at M; M itself must be used, not a copy of its numbers"
+    own = M.clone().requires_grad_()
+    right(S, own).backward()
+
+    def gradient(part):
+        m = M.clone().requires_grad_()
+        part(m).backward()
+        return m.grad
+
+    def stopped(m, what):
+        """The loss where one of its parts is taken for a constant."""
+        fixed = m.detach()
+        grid, theta, repel, weight = arguments
+        a = torch.where(fixed >= theta, fixed, 0) if what == "a" else torch.where(m >= theta, m, 0)
+        a = a / a.sum(1, keepdim=True).clamp_min(1e-8)
+        source = fixed if what == "D" else m
+        D = S @ source / source.sum(1, keepdim=True)
+        others = (D.sum(-1, keepdim=True) - D) / 3
+        only = fixed if what == "entropy" else m
+        return (a * (D - repel * others)).sum(1).mean() + weight * right(S, only, "entropy alone", (grid, theta, repel, 1))
+
+    close(given.grad, own.grad, "the value is right, the gradient for M is not: is a part of the loss detached?", 1e-4, {
+        "the gradient flows through the anchors' weights a, too: they are made of M; yours are detached": gradient(lambda m: stopped(m, "a")),
+        "the gradient flows through the distances D, too: they are made of M; yours are detached": gradient(lambda m: stopped(m, "D")),
+        "the gradient flows through the entropy, too; yours is detached": gradient(lambda m: stopped(m, "entropy"))})
+    L, _ = asked(S[:1], M[:1])
+    close(L.detach(), right(S[:1], M[:1]), "wrong for one view alone, which is not mirrored", 1e-4)
+    sure = torch.zeros(1, 24, 3)
+    sure[0, :12, 0], sure[0, 12:, 1] = 1, 1
+    sure[0, 23] = torch.tensor([0.1, 0.1, 0.8])
+    sure[0, 23, 2] = 0.4
+    S = S[:1].float()
+    L, given = asked(S, sure)
+    assert L.isfinite(), "a class without anchors, or a membership of 0, makes your loss NaN or infinite: 0 / 0, or 0 times ln 0"
+    close(L.detach(), right(S, sure), "wrong where memberships are 0 and a class has no anchors: its a is 0", 1e-4,
+          {"1/C counts every class, also those without anchors; yours divides by the number of those that have some": right(S, sure, "classes with anchors")})
+    L.backward()
+    assert given.grad.isfinite().all(), "the loss is finite, its gradient is not: ln m has the slope 1/m, infinite at 0; clamp what you take the logarithm of, or what you divide by"
+    L = asked(S, sure, (grid, theta, 0.0, 0.0))[0]
+    close(L.detach(), right(S, sure, arguments=(grid, theta, 0.0, 0.0)), "wrong for lambda_- = lambda_e = 0: are both taken from the arguments?", 1e-4)
