@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MODULES = ("plots.py", "exercise.py")
+MODULES = ("plots.py", "exercise.py", "tiny.py", "tiny.safetensors")
 # Where the collection of pages begins: notation, and the page that the notebooks ask to open.
 FIRST_PAGES = ("README.md", "explorer.html")
 PAGE_TYPES = {".md", ".ipynb", ".html", ".csv", ".png"}
