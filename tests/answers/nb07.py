@@ -715,11 +715,6 @@ def own_scores(method, captured):
     s = hard.refine(captured, x, method.levels, 2)
     return ttf.merge(hard.as_image(s, captured.grids[-1]))
 ''',
-            "package scores of a rival": '''
-def own_scores(method, captured):
-    other = minifaseg.make_method("diffsegmenter")
-    return other.scores(captured)
-''',
             "FA-Seg written out": '''
 def own_scores(method, captured):
     grid = captured.grids[-1]
@@ -739,19 +734,13 @@ def own_scores(method, captured):
             "mirror view not turned back": '''
 def own_scores(method, captured):
     grid = captured.grids[-1]
-    y = captured.self_map(grid) @ captured.self_map(grid) @ captured.self_map(grid) @ method.class_maps(captured, captured.lookup)
+    y = captured.self_map(grid) @ method.class_maps(captured, captured.lookup)
     return hard.as_image(hard.minmax(y), grid).mean(0)
 ''',
             "raw attention, not stretched": '''
 def own_scores(method, captured):
     grid = captured.grids[-1]
     return ttf.merge(hard.as_image(captured.self_map(grid) @ method.class_maps(captured, captured.lookup), grid))
-''',
-            "low where the class is": '''
-def own_scores(method, captured):
-    grid = captured.grids[-1]
-    y = captured.self_map(grid) @ method.class_maps(captured, captured.lookup)
-    return 1 - ttf.merge(hard.as_image(hard.minmax(y), grid))
 ''',
             "both views": '''
 def own_scores(method, captured):
@@ -770,10 +759,6 @@ def own_scores(method, captured):
     y = captured.self_map(grid) @ method.class_maps(captured, captured.lookup)
     s = ttf.merge(hard.as_image(hard.minmax(y), grid))
     return s + 0.05 * torch.rand_like(s)
-''',
-            "one picture's scores for all": '''
-def own_scores(method, captured):
-    return torch.linspace(0, 1, 32).expand(len(captured.classes), 32, 32)
 ''',
         },
     },
@@ -830,11 +815,6 @@ def twin_scores(method, captured, names, text):
 def twin_scores(method, captured, names, text):
     s = method.scores(captured)
     return torch.cat([1.3 * s[:2], s[2:]])
-''',
-            "raised far too much": '''
-def twin_scores(method, captured, names, text):
-    s = method.scores(captured)
-    return torch.cat([9 + s[:2], s[2:]])
 ''',
             "exchanged": '''
 def twin_scores(method, captured, names, text):
