@@ -119,13 +119,13 @@ def miou_of(M):
 
 def differences(a, b, seed, apart=False, size=None, draws=2000):
     """mIoU of a less that of b on resampled pictures; apart: each method draws its own; size: how many pictures are drawn."""
-    generator = np.random.default_rng(seed)
-    found = []
-    for _ in range(draws):
-        i = generator.integers(len(a), size=size or len(a))
-        j = generator.integers(len(a), size=size or len(a)) if apart else i
-        found.append(miou_of(a[i].sum(0)) - miou_of(b[j].sum(0)))
-    return np.array(found)
+    generator, n = np.random.default_rng(seed), len(a)
+    draw = lambda: generator.multinomial(size or n, np.full(n, 1 / n), draws)          # how often each picture comes
+    times = draw()
+    totals = [np.tensordot(times, a, 1), np.tensordot(draw() if apart else times, b, 1)]
+    hit = [M.diagonal(axis1=1, axis2=2) for M in totals]                                # every class occurs here
+    miou_a, miou_b = [(h / (M.sum(1) + M.sum(2) - h)).mean(1) for M, h in zip(totals, hit)]
+    return miou_a - miou_b
 
 
 def two_pictures(rule):
@@ -148,14 +148,13 @@ def check_9_3(student):
         assert np.ndim(got) == 1 and len(got) == 2, "return two numbers, (low, high)"
         low, high = float(got[0]), float(got[1])
         assert low == low and high == high, "an end of your interval is NaN: a class that is in neither truth nor prediction of a draw has 0 / 0, and is left out of the mean"
-        assert low <= high, "the low end comes first; yours is above the high end"
         return low, high, generator.bit_generator.state != state
 
     # Equal methods: whatever is drawn, the difference is 0.
     draw = np.random.default_rng(93)
     some = draw.integers(1, 90, (6, 3, 3)) + 200 * np.eye(3, dtype=int)
     low, high, _ = interval(some, some)
-    assert (low, high) == (0, 0), "the two methods are equal, so each difference is 0 and the interval 0 to 0; yours is not. Do both get the same pictures in each draw?"
+    assert (low, high) == (0, 0), "the two methods are equal, so each difference is 0 and the interval 0 to 0; yours is not. Is it a difference of the two, with the same pictures for both in each draw?"
 
     # All pictures alike: nothing is left to chance.
     good, poor = np.array([[90, 10, 0], [10, 60, 0], [0, 0, 30]]), np.array([[60, 30, 10], [20, 50, 0], [5, 5, 20]])
@@ -173,15 +172,15 @@ def check_9_3(student):
                        "class 0 is a class like the others and counts": things}.items():
         wrong = rule(good) - rule(poor)
         assert max(abs(low - wrong), abs(high - wrong)) > 1e-9, said
-    both = max(abs(low + want), abs(high + want)) > 1e-9
-    assert both, "the sign is turned: mIoU of a less that of b; a comes first, and is the better one here"
+    assert max(abs(low + want), abs(high + want)) > 1e-9, "the sign is turned: mIoU of a less that of b; a comes first, and is the better one here"
     assert max(abs(low - 100 * want), abs(high - 100 * want)) > 1e-6, "the mIoU goes from 0 to 1; yours is in percent"
     assert abs(high - low) < 1e-9, "all pictures are alike, so all draws give one difference and the interval is a point; yours is not. Are whole pictures drawn, and as many as there are?"
     assert abs(low - want) < 1e-9, f"four pictures that are all alike: the difference is {want:.4f}, whatever is drawn; yours is {low:.4f}"
 
     # Two pictures make three data sets: the first twice (a quarter of the draws), each once (half), the second twice. So the ends are the extremes.
-    a = np.array([[[40, 10, 0, 0], [5, 45, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], [[300, 0, 60, 90], [0, 0, 0, 0], [40, 0, 500, 10], [200, 0, 0, 150]]])
-    b = np.array([[[20, 30, 0, 0], [20, 30, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], [[420, 0, 20, 10], [0, 0, 0, 0], [50, 0, 490, 10], [20, 0, 10, 320]]])
+    # Made so that the data set of both lies outside the other two, and class 3 occurs in the second picture alone.
+    a = np.array([[[0, 3, 0, 0], [2, 18, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], [[60, 0, 90, 0], [0, 0, 0, 0], [30, 0, 90, 20], [70, 0, 10, 150]]])
+    b = np.array([[[3, 0, 0, 0], [20, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], [[33, 0, 43, 74], [0, 0, 0, 0], [98, 0, 36, 6], [45, 0, 182, 3]]])
     of = two_pictures(miou_of)
     value_a, value_b = of(a), of(b)
     d = value_a - value_b
@@ -195,7 +194,8 @@ def check_9_3(student):
     for said, wrong in {
             "each method draws pictures of its own in yours; the comparison is paired: the same places for both": (value_a.min() - value_b.max(), value_a.max() - value_b.min()),
             "yours subtracts the ends of two intervals; take the difference in each draw, then its quantiles": (value_a.min() - value_b.min(), value_a.max() - value_b.max()),
-            "the mIoU of a data set comes from one matrix: sum the drawn matrices first; yours takes the mean of the pictures' own mIoUs": (alone.min(), alone.max()),
+            "the mIoU of a data set comes from one matrix, the sum of n drawn pictures'; the ends of yours are those of single pictures: is a mean of their own mIoUs taken, or fewer than n drawn?": (alone.min(), alone.max()),
+            "the low end comes first; yours are the other way round": want[::-1],
             "a class that is in neither truth nor prediction of a draw is left out of the mean; yours counts it as 0": (d0.min(), d0.max()),
             "counts are summed as they are, a large picture counts more; yours makes each picture's matrix sum to 1": (d1.min(), d1.max()),
             "yours is the interval of method a alone; the difference of both is asked for": (value_a.min(), value_a.max()),
