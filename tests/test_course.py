@@ -94,12 +94,35 @@ def test_every_function_that_is_refused_is_refused():
 
 
 def test_there_is_enough_to_do():
-    """At least twenty exercises, at least three wrong answers to each, all answers belong to an exercise."""
-    assert len(EXERCISES) >= 20
+    """At least 45 exercises and 110 points, at least three wrong answers to each, all answers belong to an exercise."""
+    assert len(EXERCISES) >= 45 and sum(e.points for _, e in EXERCISES) >= 110
     for path in NOTEBOOKS:
         numbers = [e.number for e in exercises(path)]
         assert numbers and numbers == list(answers(path)), path.name
         assert all(len(a["wrong"]) >= 3 for a in answers(path).values()), path.name
+
+
+HEADING = r"### Exercise (\d+\.\d) · .+ \((\d+) points?, (easy|medium|hard)(, an idea of your own)?\)"
+HINT = "<details><summary>Hint"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_each_exercise_says_its_points_and_its_level_and_has_a_folded_hint(path):
+    found = {}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        if heading := re.search(HEADING, text):
+            assert text[heading.end():].count(HINT) >= 1 and text.count("<details>") == text.count("</details>"), heading[0]
+            found[heading[1]] = int(heading[2])
+    assert found == {e.number: e.points for e in exercises(path)}
+
+
+def test_the_ladder_has_all_its_steps():
+    """Easy ones, medium ones, hard ones, and enough that need an idea of one's own."""
+    text = "".join(markdown_of(path) for path in NOTEBOOKS)
+    levels = [(level, bool(own)) for _, _, level, own in re.findall(HEADING, text)]
+    assert min([level for level, _ in levels].count(level) for level in ("easy", "medium", "hard")) >= 10
+    assert sum(own for _, own in levels) >= 8
 
 
 def cells(path):
@@ -322,7 +345,7 @@ def with_answers(path, texts, out):
     notebook, texts = json.loads(path.read_text(encoding="utf-8")), iter(texts)
     for cell in notebook["cells"]:
         if graded(cell, "solution"):
-            cell["source"] = next(texts)
+            cell["source"] = next(texts, cell["source"])
     out.write_text(json.dumps(notebook), encoding="utf-8")
     return out
 
@@ -344,7 +367,7 @@ def test_a_table_with_a_line_for_each_exercise(tmp_path):
     lines = [line.split() for line in done.stdout.splitlines() if re.match(r" +\d\.\d ", line) or "total" in line]
     assert done.returncode == 1 and [line[:5] for line in lines[:3]] == [["3.1", "attention_map", "0", "/", "2"], ["3.2", "attend", "2", "/", "2"], ["3.3", "sees", "0", "/", "1"]]
     assert "not finished after 15 seconds" in done.stdout and "ended the process" in done.stdout and "right right" not in done.stdout
-    assert lines[3] == ["total", "2", "/", "5"]
+    assert lines[4] == ["total", "4", "/", "7"]
 
 
 def test_what_students_do_harms_only_its_own_exercise(tmp_path):

@@ -1,4 +1,5 @@
 """Every notebook runs from a clean kernel; what is committed is executed, small, clean, and reads without eyes."""
+import ast
 import json
 import os
 import re
@@ -90,6 +91,18 @@ def test_says_where_it_stands_and_what_it_costs(path):
     expected = f"{before}**{path.name[:2]}**{after} · [glossary](glossary.md) · [bibliography](bibliography.md) · "
     assert expected in first, f"no line {expected!r}"
     assert re.search(r"\d+ minutes to read and run, \d+ for the exercises?", first.partition(expected)[2])
+
+
+@BY_LESSON
+def test_a_control_could_break_its_claim(path):
+    """A cell tagged "control" ends with an assertion of what came out; above it, the claim and a prediction."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    controls = [i for i, cell in enumerate(notebook) if "control" in cell["metadata"].get("tags", [])]
+    assert controls
+    for i in controls:
+        before = [c for c in notebook[:i] if c["cell_type"] == "markdown"][-1]
+        assert re.search(r"^### Control: ", "".join(before["source"]), re.M) and "**Predict before you run.**" in "".join(before["source"])
+        assert isinstance(ast.parse("".join(notebook[i]["source"])).body[-1], ast.Assert)
 
 
 @BY_LESSON

@@ -878,11 +878,9 @@ def segment_from_click(captured, cell):
     H, W = captured.grids[-1]
     A = captured.self_map((H, W))[0]
     x, y = cell
-    near = torch.arange(H * W).reshape(H, W)[max(y - 1, 0):y + 2, max(x - 1, 0):x + 2].flatten()
-    B = A @ A
-    B = F.normalize(B - B.mean(0), dim=1)
-    score = (B @ B[near].T).mean(1).reshape(H, W)
-    return score >= 0.4 * score.max()
+    near = torch.arange(H * W).reshape(H, W)[max(y - 2, 0):y + 3, max(x - 2, 0):x + 3].flatten()
+    p = (A[near].mean(0) @ A).reshape(H, W)
+    return p >= 0.2 * p.max()
 ''',
             "scores instead of a mask": '''
 def segment_from_click(captured, cell):
@@ -910,9 +908,8 @@ def segment_from_click(captured, cell):
 def segment_from_click(captured, cell):
     H, W = captured.grids[-1]
     A = captured.self_map((H, W))[0]
-    B = F.normalize(A @ A - (A @ A).mean(0), dim=1)
-    score = (B @ B[A.sum(0).argmax()]).reshape(H, W)
-    return score >= 0.3 * score.max()
+    p = A[A.sum(0).argmax()] @ A
+    return (p >= 0.1 * p.max()).reshape(H, W)
 ''',
             "alike without the mean taken off": '''
 def segment_from_click(captured, cell):

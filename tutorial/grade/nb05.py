@@ -349,12 +349,12 @@ def check_5_7(student):
     weak[3:] *= 0.999
     weak[:3, 3], weak[3:, 0] = 0.002, weak[3:, 0] + 0.001                   # two cliques, twice as many go over as come back
 
-    def told(A, tolerance, what):
+    def told(A, tolerance, what, limit=30000):
         """pi of the student, checked for all but closeness."""
         before = A.clone()
         with meaning("same dtype", "A may be float64, and a product wants one dtype: make pi with dtype=A.dtype"), \
                 meaning("expected scalar type", "A may be float64, and a product wants one dtype: make pi with dtype=A.dtype"):
-            pi = plain(student.stationary(counted(A, 30000), tolerance))
+            pi = plain(student.stationary(counted(A, limit), tolerance))
         unchanged(A, before)
         is_tensor(pi)
         assert not pi.is_complex(), "eigenvectors come as complex numbers; the one of eigenvalue 1 is real: take .real, and divide by the sum"
@@ -363,7 +363,7 @@ def check_5_7(student):
         assert pi.isfinite().all(), "your pi holds NaN or infinite numbers"
         double, A = pi.double(), A.double()
         even = (double - double.mean()).abs().max() < 1e-6
-        assert abs(double.sum() - 1) < 1e-4, f"pi is a distribution and sums to 1; yours sums to {double.sum().item():.3g}"
+        assert abs(double.sum() - 1) < 1e-3, f"pi is a distribution and sums to 1; yours sums to {double.sum().item():.4g}"
         residual = (double @ A - double).abs().sum().item()
         if residual <= 1.0001 * tolerance + 1e-7 * (pi.dtype == torch.float32):
             assert (double > -1e-6).all(), "pi is a distribution: no entry is below 0"
@@ -388,7 +388,7 @@ def check_5_7(student):
     close(told(star, 1e-4, "a star, where walkers in the middle step out and all others step in"), exact(star), "on a star half of the walkers are in the middle", 1e-2, mistakes={
         "on a star all walkers move out and in at once, and pi holds half of them in the middle": exact(star).roll(1)})
     close(told(ring, 1e-4, "a ring, where everybody steps to the next cell"), torch.full((5,), 0.2).double(), "on a ring every cell holds as many as the others", 1e-2)
-    told(weak, 1e-5, "two cliques with a weak bond (a slow walk: is the number of steps limited?)")
+    told(weak, 1e-5, "two cliques with a weak bond (a slow walk: is the number of steps limited?)", limit=300000)
     told((2 * torch.randn(7, 7).double()).softmax(1), 1e-11, "a map in float64 with a tolerance of 1e-11")
 
 
