@@ -432,6 +432,7 @@ def inversion_loss():
     M[0, 1] = torch.tensor([0.5, 0.375, 0.0625, 0.0625])
     sure = torch.zeros(1, 24, 3, dtype=torch.float64)   # memberships of 0
     sure[0, :14, 0], sure[0, 14:, 1] = 1, 1
+    sure[0, 23] = torch.tensor([0.1, 0.2, 0.4])
     return {"two views": (S, M, (4, 6), 0.375, 0.7, 0.4),
             "one view": (S[:1], M[:1], (4, 6), 0.375, 0.7, 0.4),
             "clustering alone": (S, M, (4, 6), 0.3, 0.5, 0.0),

@@ -76,7 +76,7 @@ class Watched(torch.Tensor):
     def __torch_function__(cls, function, types, args=(), kwargs=None):
         with torch._C.DisableTorchFunctionSubclass():
             made = function(*args, **(kwargs or {}))
-        sizes = [a.shape for a in args if isinstance(a, Watched)]
+            sizes = [a.shape for a in args if isinstance(a, Watched)]
         if not isinstance(made, torch.Tensor) or made.shape not in sizes:
             return made
         if function.__name__ in PRODUCTS and made.shape[0] == made.shape[-1]:
@@ -103,8 +103,8 @@ class Counted(torch.Tensor):
             raise AssertionError("after many thousand operations your loop has not ended")
         with torch._C.DisableTorchFunctionSubclass():
             made = function(*args, **(kwargs or {}))
-        same = isinstance(made, torch.Tensor) and any(
-            isinstance(a, Counted) and a.shape == made.shape for a in args)
+            same = isinstance(made, torch.Tensor) and any(
+                isinstance(a, Counted) and a.shape == made.shape for a in args)
         return made.as_subclass(Counted) if same else made
 
 

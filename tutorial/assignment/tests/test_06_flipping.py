@@ -32,7 +32,10 @@ def test_choose_threshold():
         labels = [np.where(best >= t, k, 0) for t, (_, _, best, k) in zip(thresholds, pictures)]
         return scenes.mean_iou(labels, [truth for _, truth, _, _ in pictures])
 
-    chosen = [run_choose_threshold(scores) for scores, *_ in scenes.thresholded()]
+    given = [scores.clone() for scores, *_ in scenes.thresholded()]
+    chosen = [run_choose_threshold(scores) for scores in given]
+    untouched = [scores for scores, *_ in scenes.thresholded()]
+    assert all(map(torch.equal, given, untouched)), "the scores have changed"
     assert all(isinstance(t, (int, float)) and math.isfinite(t) for t in chosen), "not a number"
     fixed, reached = miou([0.3] * len(chosen)), miou(chosen)
     told = f"mean IoU {reached:.3f}, with 0.3 for all {fixed:.3f}"
