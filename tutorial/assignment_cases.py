@@ -202,7 +202,9 @@ def dual_cross():
         return dice.normal(h, N, d), dice.normal(h * d, c), dice.normal(T, c), h
 
     return {"three heads": layer(3, 6, 4, 9, 5), "one head": layer(1, 4, 3, 5, 8),
-            "wide states": layer(2, 9, 8, 7, 16), "as many tokens as cells": layer(4, 5, 2, 5, 8)}
+            "wide states": layer(2, 9, 8, 7, 16),
+            "large numbers": (30 * dice.normal(2, 3, 4), *layer(2, 3, 4, 5, 6)[1:]),
+            "as many tokens as cells": layer(4, 5, 2, 5, 8)}
 
 
 # 05
@@ -215,6 +217,7 @@ def minmax():
     constant[:, 1] = 0.25
     return {"ranges of their own": (dice.normal(8, 3) * torch.tensor([0.1, 1, 10]),),
             "a constant map": (constant,), "small numbers": (1e-7 * dice.uniform(5, 2),),
+            "nearly constant": (1 + 1e-6 * dice.whole(9, 7, 2),),
             "one class": (dice.normal(4, 1),), "more classes than cells": (dice.normal(3, 6),)}
 
 
@@ -322,12 +325,13 @@ def faseg_scores():
         maps = [dice.maps(2, N, N) * (0.5 + dice.uniform(2, N, 1)) for _ in weights]
         return dice.uniform(2, N, K), maps, weights, tau, (H, W)
 
-    constant = scene(3, 4, 3, [0.7], 1)
+    constant, small = scene(3, 4, 3, [0.7], 1), scene(3, 4, 2, [0.6, 0.3], 1)
     constant[0][:, :, 1] = 0
     return {"three levels": scene(3, 4, 5, [0.6, 0.3, 0.2], 2),
             "one class": scene(2, 5, 1, [1.0], 1),
             "tau = 0": scene(4, 4, 2, [0.5, 0.25], 0), "a class of zeros": constant,
-            "a high grid": scene(5, 2, 3, [0.4, 0.9], 3)}
+            "a high grid": scene(5, 2, 3, [0.4, 0.9], 3),
+            "small numbers": (1e-6 * small[0], *small[1:])}
 
 
 # 08

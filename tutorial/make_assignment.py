@@ -9,6 +9,7 @@ table of points in README.md. The tests themselves are written by hand.
 """
 import argparse
 import ast
+import inspect
 import json
 import re
 import shutil
@@ -26,7 +27,7 @@ sys.path[:0] = [str(HERE), str(FOLDER / "tests")]
 import objects  # noqa: E402  (found by the line above)
 from assignment_cases import CASES  # noqa: E402
 from cases import pack  # noqa: E402
-from grade import exercises  # noqa: E402
+from grade import check_of, exercises  # noqa: E402
 from make_student import number_of, student_code  # noqa: E402
 
 # The module in which the exercises of a notebook are written.
@@ -36,7 +37,7 @@ MODULES = {"00": "whole", "01": "latents", "02": "ddim", "03": "attention", "04"
 # Exercises whose function is called with something that is no array.
 CALLS = {"2.4": objects.call_invert, "2.5": objects.call_training_loss,
          "8.8": objects.call_merge_maps, "8.9": objects.call_inversion_loss,
-         "10.1": objects.call_word_gain}
+         "10.1": objects.call_word_gain, "10.2": objects.call_pointing}
 
 GENERAL = {"np", "torch", "F"}                  # imported in a stub wherever its notebook does
 HEADING = re.compile(r"^### (Exercise (\d+\.\d+) · .*)$", re.M)
@@ -141,7 +142,8 @@ def make_arrays(course: list[Chapter]) -> dict[str, np.ndarray]:
     for chapter in course:
         for e in chapter.exercises:
             if e.number in CASES:
-                structure[e.number] = packed_cases(e, chapter, arrays)
+                cases = packed_cases(e, chapter, arrays)
+                structure[e.number] = {"refused": refused_in(e.number), "cases": cases}
     return arrays | {"structure": np.array(json.dumps(structure))}
 
 
@@ -156,6 +158,12 @@ def packed_cases(e, chapter: Chapter, arrays: dict) -> dict:
         found[name] = {"arguments": pack(arguments, f"{e.number}/{name}/given", arrays),
                        "expected": pack(result, f"{e.number}/{name}/right", arrays)}
     return found
+
+
+def refused_in(number: str) -> list[str]:
+    """Functions of the package that do what the exercise asks for, "minifaseg.hard:minmax"."""
+    functions = map(inspect.unwrap, getattr(check_of(number), "refused", ()))
+    return [f"{f.__module__}:{f.__qualname__}" for f in functions]
 
 
 def points_table(course: list[Chapter]) -> str:

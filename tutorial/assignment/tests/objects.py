@@ -38,16 +38,20 @@ def call_training_loss(function, z0, noise, t, text):
 
 
 def call_word_gain(function, pictures, captions, t, noise):
-    return function(Network(), pictures, captions, t, noise)
+    return float(function(Network(), pictures, captions, t, noise))
+
+
+def call_pointing(function, values, inside):
+    return float(function(values, inside))
 
 
 def call_inversion_loss(function, S, M, grid, anchor, repel, weight):
-    """The loss as a number, and its gradient for M."""
+    """The loss, and its gradient for M: finite where M is 0, but there it may be any number."""
     M = M.clone().requires_grad_()
     with torch.enable_grad():
         loss = function(S, M, grid, anchor, repel, weight)
         loss.backward()
-    return loss.item(), M.grad
+    return loss.item(), M.grad * (M > 0)
 
 
 def call_merge_maps(function, *arguments):
@@ -66,7 +70,8 @@ def call_merge_maps(function, *arguments):
 
 
 PRODUCTS = {"matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "einsum", "multi_dot",
-            "chain_matmul", "matrix_power", "linalg_matrix_power", "matrix_exp"}
+            "chain_matmul", "matrix_power", "linalg_matrix_power", "matrix_exp",
+            "linalg_eig", "linalg_eigh", "linalg_svd"}
 
 
 class Watched(torch.Tensor):
@@ -77,11 +82,11 @@ class Watched(torch.Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             made = function(*args, **(kwargs or {}))
             sizes = [a.shape for a in args if isinstance(a, Watched)]
-        if not isinstance(made, torch.Tensor) or made.shape not in sizes:
-            return made
-        if function.__name__ in PRODUCTS and made.shape[0] == made.shape[-1]:
+            each = made if isinstance(made, tuple) else (made,)
+            same = any(isinstance(m, torch.Tensor) and m.shape in sizes for m in each)
+        if same and function.__name__ in PRODUCTS:
             raise AssertionError("a second N x N matrix is made, N^3 work; let A meet x instead")
-        return made.as_subclass(Watched)
+        return made.as_subclass(Watched) if same and isinstance(made, torch.Tensor) else made
 
 
 def watched(function):

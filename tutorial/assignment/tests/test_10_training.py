@@ -16,7 +16,7 @@ def test_word_gain(case):
 
 @pytest.mark.exercise("10.2", points=2)
 def test_pointing(case):
-    case.run(run_pointing)
+    case.run(partial(objects.call_pointing, run_pointing))
 
 
 @pytest.mark.exercise("10.3", points=4)
