@@ -128,9 +128,11 @@ def adapters_text(course: list[Chapter]) -> str:
     lines = [ADAPTERS, "from segmenter import (", *(f"    {name}," for name in modules), ")"]
     for chapter in course:
         for e in chapter.exercises:
-            function, = ast.parse(e.solution).body
-            given = ", ".join(a.arg for a in function.args.args)
-            lines += ["", "", f"def run_{e.name}({ast.unparse(function.args)}):",
+            arguments = ast.parse(e.solution).body[0].args
+            given = ast.unparse(arguments)
+            if arguments.defaults:                          # yours, not the adapter's
+                given = "*arguments, **options"
+            lines += ["", "", f"def run_{e.name}({given}):",
                       f"    return {chapter.module}.{e.name}({given})"]
     return "\n".join(lines) + "\n"
 

@@ -142,8 +142,8 @@ def run_choose_threshold(scores):
     return flipping.choose_threshold(scores)
 
 
-def run_miou(matrix, absent='drop'):
-    return algorithm.miou(matrix, absent)
+def run_miou(*arguments, **options):
+    return algorithm.miou(*arguments, **options)
 
 
 def run_faseg_scores(x, maps, weights, tau, grid):
@@ -198,16 +198,16 @@ def run_inversion_loss(S, M, grid, anchor, repel, weight):
     return rivals.inversion_loss(S, M, grid, anchor, repel, weight)
 
 
-def run_map_bytes(side, factor, layers, heads, size=4):
-    return evaluation.map_bytes(side, factor, layers, heads, size)
+def run_map_bytes(*arguments, **options):
+    return evaluation.map_bytes(*arguments, **options)
 
 
 def run_reduce_zero_label(labels):
     return evaluation.reduce_zero_label(labels)
 
 
-def run_is_better(matrices_a, matrices_b, generator, draws=1000):
-    return evaluation.is_better(matrices_a, matrices_b, generator, draws)
+def run_is_better(*arguments, **options):
+    return evaluation.is_better(*arguments, **options)
 
 
 def run_word_gain(network, pictures, captions, t, noise):
