@@ -117,6 +117,17 @@ def test_each_exercise_says_its_points_and_its_level_and_has_a_folded_hint(path)
     assert found == {e.number: e.points for e in exercises(path)}
 
 
+def test_the_instructors_table_is_true():
+    """A row for each notebook with its exercises, points and minutes; a row for each exercise with what students get wrong; the sums."""
+    page = (TUTORIAL / "INSTRUCTOR.md").read_text(encoding="utf-8")
+    for path in NOTEBOOKS:
+        row, = re.findall(rf"^\| \[{path.stem}\]\({path.name}\) \|.*\| (\d+) \| (.*) \|$", page, re.M)
+        assert row[1] == ", ".join(f"{e.number} ({e.points})" for e in exercises(path))
+        assert f"· {row[0]} minutes to read and run" in markdown_of(path), f"{path.name} does not say {row[0]} minutes"
+    assert f"{len(EXERCISES)} exercises worth {sum(e.points for _, e in EXERCISES)} points" in page
+    assert re.findall(r"^\| (\d+\.\d `\w+`) \|", page, re.M) == [f"{e.number} `{e.name}`" for _, e in EXERCISES]
+
+
 def test_the_ladder_has_all_its_steps():
     """Easy ones, medium ones, hard ones, and enough that need an idea of one's own."""
     text = "".join(markdown_of(path) for path in NOTEBOOKS)
