@@ -179,6 +179,7 @@ def test_every_twin_has_the_colour_of_its_name():
 
 
 # ---- training -----------------------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_training_goes_on_and_exports(tmp_path):
     """A few steps of everything; a second start goes on from the first one's weights; the result loads and segments."""
     from minifaseg.cartoon import train

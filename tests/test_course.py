@@ -369,6 +369,7 @@ def test_the_grader_says_what_it_needs(tmp_path, asked, told):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_nbgrader_takes_the_notebooks_as_they_stand(tmp_path):
     """nbgrader generate_assignment: its checks of the metadata pass, and what it releases holds no solution."""
     source = tmp_path / "source" / "minifaseg"
