@@ -49,7 +49,7 @@ def test_the_plain_side_has_the_same_weights_and_the_same_masks():
     ours, theirs = model.unet(z, 10, text), unet(z, 10, text).sample
     assert (ours - theirs).abs().max() <= 1e-4 * theirs.std()
     for numbers in ({}, {"noise": False, "steps": 1, "timestep": 1}):
-        for seed in range(1000, 1002):
+        for seed in range(1000, 1003):
             scene, how = paint(seed), minifaseg.make_method("faseg", model, **numbers)
             result = minifaseg.segment(scene.image, scene.classes, model, **numbers)
             scores, labels = naive.segment(model, unet, scene.image, scene.classes, how)

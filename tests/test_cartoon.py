@@ -312,7 +312,7 @@ def test_it_autoencodes(model):
 
 
 quickly_and_well = pytest.mark.parametrize(
-    "n, steps", [(2, 10), pytest.param(4, 20, marks=pytest.mark.slow)])
+    "n, steps", [(2, 6), pytest.param(4, 20, marks=pytest.mark.slow)])
 
 
 def mean_colour(model, prompt, rows, n, steps):

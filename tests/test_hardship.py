@@ -113,7 +113,7 @@ for folder, processes in (("alone", 1), ("crowd", 3)):
 def test_processes_that_write_the_same_folder_at_once(tmp_path):
     (tmp_path / "photos").mkdir()
     for i in range(2):
-        paint(i, 128).image.resize((1200, 900)).save(tmp_path / f"photos/{i}.png")
+        paint(i, 128).image.resize((400, 300)).save(tmp_path / f"photos/{i}.png")
     command = [str(tmp_path / "photos"), *CLASSES, "--scores", "--force", "-o"]
     job = subprocess.run([sys.executable, "-c", CROWD, json.dumps(command)], text=True,
                          capture_output=True, env=ENV | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path)

@@ -12,17 +12,13 @@ COLAB = TUTORIAL / "sd15_colab.ipynb"          # no lesson: real weights on a GP
 BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
-def quickly_or_not(path):
-    """03 in every run, the others, tens of seconds each, with --run-slow.
-
-    The exercises of all of them are in every run, in test_course.
-    """
-    return path if path.stem.startswith("03") else pytest.param(path, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("path", [quickly_or_not(p) for p in NOTEBOOKS], ids=lambda p: p.stem)
+@pytest.mark.slow
+@BY_NAME
 def test_runs_from_a_clean_kernel(path, monkeypatch):
-    """Its own assertions are the test."""
+    """Its own assertions are the test.
+
+    In every run: 03 as students get it, in a kernel, and the exercises of all of them, in test_course.
+    """
     monkeypatch.setenv("MINIFASEG_WEIGHTS", "cartoon")
     result = NotebookRun(path, default_timeout=600).execute()
     assert result.error is None, f"{result.error.failing_cell_index}: {result.error.summary}\n{result.error.trace}"
