@@ -117,6 +117,7 @@ def options_shown() -> set[tuple[tuple[str, ...], str]]:
     return found
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 def test_options_of_the_commands_exist():
     shown = options_shown()
     assert len(shown) > 25
