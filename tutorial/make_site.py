@@ -119,22 +119,27 @@ def output_html(out: dict, path: Path, page: Page, site: dict) -> str:
         name = f"figures/{number}-{n}.png"
         site[name] = base64.b64decode(data["image/png"])
         alt = f"Figure {n} of this notebook, drawn by the code above"
-        return f'<div class="wide figure" tabindex="0">{image(name, alt, site[name])}</div>\n'
+        return f'<div class="wide figure">{image(name, alt, site[name])}</div>\n'
     if "application/vnd.jupyter.widget-view+json" in data:
         return ""
     if "text/markdown" in data:
         return page.html("".join(data["text/markdown"]))
     text = "".join(out.get("text", data.get("text/plain", "\n".join(out.get("traceback", [])))))
     text = re.sub(r"\x1b\[[\d;]*m", "", text)                     # colours of a terminal
-    return f'<pre class="printed" tabindex="0">{html.escape(text)}</pre>\n'
+    return f'<pre class="printed">{html.escape(text)}</pre>\n'
 
 
 # All pages
 
 
+def public_address() -> str:
+    """Where the project can be found; "" as long as it cannot."""
+    return re.search(r'^address = "(.*?)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
+
+
 def site_links(text: str, files: set[Path]) -> str:
     """Links to what the site lacks lead to the project's address, or are words without one."""
-    address = re.search(r'^address = "(.*?)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
+    address = public_address()
 
     def at_address(link: re.Match) -> str:
         target, hash, anchor = link[3].partition("#")
@@ -237,20 +242,22 @@ def write(site: dict[str, bytes], out: Path) -> None:
     manifest = out / MANIFEST
     before = set(manifest.read_text().split("\n")) if manifest.is_file() else set()
     site = site | {MANIFEST: "\n".join(sorted(site)).encode()}
-    out.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=".site-", dir=out.resolve().parent))
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=".site-", dir=out.parent))
     try:
         for name, content in site.items():
             (new / name).parent.mkdir(exist_ok=True)
             (new / name).write_bytes(content)
         for name in site:
-            (out / name).parent.mkdir(exist_ok=True)
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(new / name, out / name)
     finally:
         shutil.rmtree(new)
     for name in before - set(site):
-        if name and (out / name).resolve().is_relative_to(out.resolve()):
-            (out / name).unlink(missing_ok=True)
+        old = (out / name).resolve()
+        if old.is_file() and old.is_relative_to(out):
+            old.unlink()
 
 
 def main() -> int:

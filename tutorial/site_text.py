@@ -3,6 +3,7 @@ formulas as MathML, and what is wider than a page in a box that scrolls by itsel
 import html
 import re
 import struct
+import unicodedata
 
 import mistune
 from latex2mathml.converter import convert
@@ -24,12 +25,8 @@ LATEX = (
     (r"(?<=[\w}]) ?\\(ln|log)(?![a-z])", r"\\,\\\1"),
     (r"\\ln (?=[\w\\])", r"\\ln\\,"),
 )
-# MathML that browsers do not know: they draw MathML Core, which has letters for styles of letters.
+# MathML that browsers do not know, since they draw MathML Core, or that they space otherwise.
 MATHML = (
-    ('<mi mathvariant="double-struck">R<', "<mi>ℝ<"),
-    ('<mi mathvariant="script">N<', "<mi>𝒩<"),
-    ('<mi mathvariant="script">L<', "<mi>ℒ<"),
-    ('<mn mathvariant="bold">1<', "<mn>𝟏<"),
     ("<mover>", '<mover accent="true">'),
     ('<mo accent="true">&#x02015;</mo>', '<mo stretchy="true">&#x0203E;</mo>'),       # \overline
     (r"<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>"),                                    # \sim
@@ -39,6 +36,7 @@ MATHML = (
     (r"(<math[^>]*>|<mrow>|<mspace[^>]*>|<mo[^>]*>(?:\(|\[|=|&#x00028;|&#x0003D;|&#x0002C;)</mo>)"
      r"((?:<mrow>)*)<mo>&#x02212;", r'\1\2<mo form="prefix">&#x02212;'),
 )
+STYLED = re.compile(r'<(m[in]) mathvariant="(double-struck|script|bold|bold-italic)">(&#x\w+;|[^<])<')
 UNKNOWN = re.compile(r">(\\\w+)<|mathvariant=\"((?!normal|monospace)[\w-]+)")
 
 
@@ -46,13 +44,25 @@ def mathml(latex: str, display: str) -> str:
     """A formula as MathML. display: "block" or "inline"."""
     for pattern, other in LATEX:
         latex = re.sub(pattern, other, latex)
-    made = convert(latex, display=display)
+    made = STYLED.sub(styled, convert(latex, display=display))
     for pattern, other in MATHML:
         made = re.sub(pattern, other, made)
     unknown = UNKNOWN.search(made)
     if unknown:
         raise ValueError(f"no MathML for {unknown[1] or unknown[2]} in {latex}")
     return made
+
+
+def styled(letter: re.Match) -> str:
+    """A bold 1 as the character of its own that Unicode has for it. MathML Core has no styles."""
+    tag, style, character = letter.groups()
+    style = style.replace("bold-", "bold ")
+    name = unicodedata.name(html.unescape(character)).replace("LATIN ", "").replace("LETTER ", "")
+    try:
+        found = unicodedata.lookup(f"MATHEMATICAL {style} {name}")
+    except KeyError:                                              # older ones: ℝ, ℒ
+        found = unicodedata.lookup(f"{style} {name}")
+    return f"<{tag}>{found}<"
 
 
 def formulas(md: mistune.Markdown) -> None:
@@ -85,7 +95,7 @@ def coloured(code: str, language: str) -> str:
     except ClassNotFound:
         lexer = get_lexer_by_name("text")
     text = highlight(code.rstrip() + "\n", lexer, HtmlFormatter(nowrap=True))
-    return f'<pre class="code" tabindex="0"><code>{text}</code></pre>\n'
+    return f'<pre class="code"><code>{text}</code></pre>\n'
 
 
 def image(source: str, alt: str, png: bytes) -> str:
@@ -117,7 +127,7 @@ class Renderer(mistune.HTMLRenderer):
 
     def formula(self, text: str, display: str) -> str:
         made = mathml(text, display)
-        wide = f'<span class="wide formula" tabindex="0">{made}</span>'
+        wide = f'<span class="wide formula">{made}</span>'
         return wide if display == "block" else made
 
     def link(self, text: str, url: str, title=None) -> str:
@@ -129,14 +139,14 @@ class Renderer(mistune.HTMLRenderer):
     def paragraph(self, text: str) -> str:
         """A figure alone is none. A formula and the comma behind it stay on one line."""
         if re.fullmatch("<img [^>]*>", text):
-            return f'<div class="wide figure" tabindex="0">{text}</div>\n'
+            return f'<div class="wide figure">{text}</div>\n'
         return f"<p>{together(text)}</p>\n"
 
     def block_text(self, text: str) -> str:
         return together(text)
 
     def table(self, text: str) -> str:
-        return f'<div class="wide" tabindex="0"><table>\n{text}</table></div>\n'
+        return f'<div class="wide"><table>\n{text}</table></div>\n'
 
     def table_cell(self, text: str, align=None, head=False) -> str:
         """Numbers with their interval stay on one line."""
