@@ -175,6 +175,19 @@ def test_outputs_of_all_cells_that_are_no_exercise(path):
     assert all(a["alt"] and a["width"] and a["height"] for tag, a in page_of(path).tags if tag == "img")
 
 
+@pytest.mark.parametrize("solutions", [False, True])
+def test_what_an_exercise_printed_is_seen_by_lecturers_only(tmp_path, solutions):
+    def cell(text, printed, **nbgrader):
+        metadata = {"nbgrader": {"grade_id": "ex-5-2", **nbgrader}} if nbgrader else {}
+        return {"cell_type": "code", "source": [text], "metadata": metadata, "outputs": [{"output_type": "stream", "text": [printed]}]}
+    path = tmp_path / "05_x.ipynb"
+    path.write_text(json.dumps({"cells": [cell("print(1)", "shown"), cell("print(2)", "answer", solution=True, grade=False),
+                                          cell("print(3)", "tested", solution=False, grade=True)]}))
+    made = make_site.notebook_body(path, set(), solutions, site_text.Page(), {})
+    assert "shown" in made and ("answer" in made) == ("tested" in made) == solutions
+    assert made.count('class="cell exercise"') == made.count('class="cell tests"') == 1
+
+
 # ---- text ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["index.html", "glossary.html", *(path.stem + ".html" for path in NOTEBOOKS)])
 def test_formulas_are_mathml(name):

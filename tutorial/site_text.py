@@ -36,7 +36,8 @@ MATHML = (
     (r"(<math[^>]*>|<mrow>|<mspace[^>]*>|<mo[^>]*>(?:\(|\[|=|&#x00028;|&#x0003D;|&#x0002C;)</mo>)"
      r"((?:<mrow>)*)<mo>&#x02212;", r'\1\2<mo form="prefix">&#x02212;'),
 )
-STYLED = re.compile(r'<(m[in]) mathvariant="(double-struck|script|bold|bold-italic)">(&#x\w+;|[^<])<')
+STYLED = re.compile(
+    r'<(m[in]) mathvariant="(double-struck|script|bold|bold-italic)">(&#x\w+;|[^<])<')
 UNKNOWN = re.compile(r">(\\\w+)<|mathvariant=\"((?!normal|monospace)[\w-]+)")
 
 
@@ -57,7 +58,7 @@ def styled(letter: re.Match) -> str:
     """A bold 1 as the character of its own that Unicode has for it. MathML Core has no styles."""
     tag, style, character = letter.groups()
     style = style.replace("bold-", "bold ")
-    name = unicodedata.name(html.unescape(character)).replace("LATIN ", "").replace("LETTER ", "")
+    name = re.sub("LATIN |GREEK |LETTER ", "", unicodedata.name(html.unescape(character)))
     try:
         found = unicodedata.lookup(f"MATHEMATICAL {style} {name}")
     except KeyError:                                              # older ones: ℝ, ℒ
