@@ -15,6 +15,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 FORMULA = r"\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?(?:\n[^$\n]+?)?)\$"
+LONGEST_FORMULA = 24                          # characters, on one line of a phone
 DPI = 160 / 96                                # pixels of a figure (plots.py) to one of a page
 
 # LaTeX that the converter does not know, or spaces otherwise than TeX.
@@ -127,9 +128,11 @@ class Renderer(mistune.HTMLRenderer):
         return f'<h{level} id="{slug}"{marked}>{text}</h{level}>\n'
 
     def formula(self, text: str, display: str) -> str:
+        """In a box that scrolls, if it may be wider than a phone."""
         made = mathml(text, display)
-        wide = f'<span class="wide formula">{made}</span>'
-        return wide if display == "block" else made
+        kind = "wide formula" if display == "block" else "long"
+        short = display == "inline" and len(plain(made)) <= LONGEST_FORMULA
+        return made if short else f'<span class="{kind}">{made}</span>'
 
     def link(self, text: str, url: str, title=None) -> str:
         return f'<a href="{html.escape(address_on_site(url))}">{text}</a>'
@@ -161,8 +164,9 @@ class Renderer(mistune.HTMLRenderer):
 
 
 def together(text: str) -> str:
-    return re.sub(r"(<math [^>]*>(?:(?!</math>).)*</math>[.,:;?!)]+)",
-                  r'<span class="together">\1</span>', text)
+    """Binds the comma behind a formula to it."""
+    formula = r'(?:<span class="long">)?<math [^>]*>(?:(?!</math>).)*</math>(?:</span>)?'
+    return re.sub(f"({formula}[.,:;?!)]+)", r'<span class="together">\1</span>', text)
 
 
 class Page:
