@@ -39,7 +39,8 @@ COLOURS = ROOT / "minifaseg" / "explore" / "style.css"
 FONT = Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"    # of formulas
 MANIFEST = "site.txt"                         # the files of a site, for the next one in its place
 PREDICT = "**Predict before you run.**"
-LONGEST_TOC = 32                              # with more headings, only those of sections
+POINTS = re.compile(r" \(\d+ points?\b[^()]*\)$")             # of an exercise's heading
+LONGEST_TOC = 45                              # with more headings, only those of sections
 
 PAGE = """\
 <!doctype html>
@@ -170,7 +171,7 @@ def contents(titles: dict[Path, str], here: Path, headings: list) -> str:
     toc = [heading for heading in headings if heading[0] in (2, 3)]
     if len(toc) > LONGEST_TOC:
         toc = [heading for heading in toc if heading[0] == 2]
-    toc = [f'<li class="h{level}"><a href="#{slug}">{html.escape(words)}</a></li>'
+    toc = [f'<li class="h{level}"><a href="#{slug}">{html.escape(POINTS.sub("", words))}</a></li>'
            for level, slug, words in toc]
     lessons, pages = [], []
     for i, (path, title) in enumerate(titles.items()):
