@@ -19,7 +19,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import ziamath
 from make_student import (
     HERE,
     INSTRUCTOR,
@@ -31,7 +30,12 @@ from make_student import (
     student,
     student_links,
 )
-from site_text import Page, address_on_site, coloured, image, plain
+
+try:
+    import ziamath
+    from site_text import Page, address_on_site, coloured, image, plain
+except ImportError as e:
+    sys.exit(f'make_site: {e}; pip install -e ".[tutorial]" brings it')
 
 ROOT = HERE.parent
 EXPLORER = HERE / "explorer.html"
