@@ -179,6 +179,7 @@ def test_every_twin_has_the_colour_of_its_name():
 
 
 # ---- training -----------------------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_training_goes_on_and_exports(tmp_path):
     """A few steps of everything; a second start goes on from the first one's weights; the result loads and segments."""
     from minifaseg.cartoon import train
@@ -311,7 +312,7 @@ def test_it_autoencodes(model):
 
 
 quickly_and_well = pytest.mark.parametrize(
-    "n, steps", [(2, 10), pytest.param(4, 20, marks=pytest.mark.slow)])
+    "n, steps", [(2, 6), pytest.param(4, 20, marks=pytest.mark.slow)])
 
 
 def mean_colour(model, prompt, rows, n, steps):
@@ -338,16 +339,18 @@ def matrices(model, methods, seeds):
     return [summary(totals[name], data)["miou"] for name in totals]
 
 
-def test_it_segments(model):
+@pytest.mark.parametrize("scenes", [12, pytest.param(24, marks=pytest.mark.slow)])
+def test_it_segments(model, scenes):
     """Held-out scenes, far above chance (naming every pixel by its scene's most frequent class gives less than 0.1); HARD helps."""
-    full, no_hard = matrices(model, "faseg,faseg:tau=0", range(1000, 1024))
+    full, no_hard = matrices(model, "faseg,faseg:tau=0", range(1000, 1000 + scenes))
     assert full > FLOOR and full > no_hard
 
 
-def test_order_of_names_hardly_matters(model):
+@pytest.mark.parametrize("scenes", [6, pytest.param(12, marks=pytest.mark.slow)])
+def test_order_of_names_hardly_matters(model, scenes):
     """A causal text encoder lets a word carry the words before it; this one was taught not to."""
     same = []
-    for seed in range(1000, 1012):
+    for seed in range(1000, 1000 + scenes):
         scene = paint(seed)
         a, b = (minifaseg.segment(scene.image, classes, model) for classes in (scene.classes, scene.classes[::-1]))
         turned = np.array([0, *range(len(scene.classes), 0, -1)])[b.labels]

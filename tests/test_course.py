@@ -117,6 +117,17 @@ def test_each_exercise_says_its_points_and_its_level_and_has_a_folded_hint(path)
     assert found == {e.number: e.points for e in exercises(path)}
 
 
+def test_the_instructors_table_is_true():
+    """A row for each notebook with its exercises, points and minutes; a row for each exercise with what students get wrong; the sums."""
+    page = (TUTORIAL / "INSTRUCTOR.md").read_text(encoding="utf-8")
+    for path in NOTEBOOKS:
+        row, = re.findall(rf"^\| \[{path.stem}\]\({path.name}\) \|.*\| (\d+) \| (.*) \|$", page, re.M)
+        assert row[1] == ", ".join(f"{e.number} ({e.points})" for e in exercises(path))
+        assert f"· {row[0]} minutes to read and run" in markdown_of(path), f"{path.name} does not say {row[0]} minutes"
+    assert f"{len(EXERCISES)} exercises worth {sum(e.points for _, e in EXERCISES)} points" in page
+    assert re.findall(r"^\| (\d+\.\d `\w+`) \|", page, re.M) == [f"{e.number} `{e.name}`" for _, e in EXERCISES]
+
+
 def test_the_ladder_has_all_its_steps():
     """Easy ones, medium ones, hard ones, and enough that need an idea of one's own."""
     text = "".join(markdown_of(path) for path in NOTEBOOKS)
@@ -282,9 +293,16 @@ def test_student_version_runs_to_its_end_solved(path, course):
 
 
 def test_student_version_runs_to_its_end_with_wrong_answers(course):
-    """One is wrong, one is right, one is no Python: its cell shows Python's error, and Jupyter goes on for its tag."""
+    """One is wrong, one is right, one is no Python: its cell shows Python's error, and Jupyter goes on for its tag.
+
+    Only the setup and the exercises are run.
+    """
     wrong_answers = ["def attention_map(q, k):\n    weights = q @ k\n    return weights", RIGHT, "def sees(A, grid, y, x:"]
-    told, errors = run_all(with_answers(course / NB03.name, wrong_answers, course / "wrong.ipynb"))
+    wrong = with_answers(course / NB03.name, wrong_answers, course / "wrong.ipynb")
+    notebook = json.loads(wrong.read_text(encoding="utf-8"))
+    notebook["cells"] = [c for c in notebook["cells"] if "setup" in c["metadata"].get("tags", []) or "nbgrader" in c["metadata"]]
+    wrong.write_text(json.dumps(notebook), encoding="utf-8")            # the other cells: test_student_version_runs_to_its_end_unsolved
+    told, errors = run_all(wrong)
     assert re.fullmatch(r"Exercise 3.1: your code raised RuntimeError: .*, in the line: weights = q @ k", told[0])
     assert told[1] == f"Exercise 3.2: {PASSES}" and told[2].startswith("Exercise 3.3: sees is not defined; run the cells above") and errors == ["ex-3-3"]
 
@@ -393,6 +411,7 @@ def test_the_grader_says_what_it_needs(tmp_path, asked, told):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_nbgrader_takes_the_notebooks_as_they_stand(tmp_path):
     """nbgrader generate_assignment: its checks of the metadata pass, and what it releases holds no solution."""
     source = tmp_path / "source" / "minifaseg"

@@ -24,6 +24,7 @@ from minifaseg.checkpoints.hub import (
     REPO,
     REPO_COPIES,
     REVISION,
+    cached_sd15,
     cached_tokenizer,
     find,
     hub_files,
@@ -179,7 +180,7 @@ def fails_in_one_line(done, *words):
 
 
 # ---- what works ----------------------------------------------------------------------------------------------------------------
-def test_download_then_load(files, hub, tmp_path):
+def test_download_then_load(files, hub, tmp_path, monkeypatch, capsys):
     hub.redirect = True
     done = run(tmp_path, hub, HF_TOKEN="hf_only_for_this_test")
     assert done.returncode == 0, done.stderr
@@ -189,15 +190,13 @@ def test_download_then_load(files, hub, tmp_path):
     heads = [h for method, path, h in hub.requests if "/resolve/" in path]
     assert heads and all(h["Authorization"] == "Bearer hf_only_for_this_test" for h in heads)
 
-    check = ("import minifaseg, sys; from minifaseg.checkpoints.hub import cached_sd15; m = minifaseg.load('sd15', device='cpu'); "
-             "print(cached_sd15(), m.unet.config.widths, m.unet.config.heads, "
-             "tuple(m.text(['a red cat']).shape)); "
-             "import weights; sys.exit(weights.main(['inspect', 'sd15']))")
-    env = environment(tmp_path, hub.url, HF_HUB_OFFLINE="1", PYTHONPATH=str(ROOT))
-    loaded = subprocess.run([sys.executable, "-c", check], env=env, text=True, capture_output=True, timeout=300)
-    assert loaded.returncode == 0, loaded.stderr
-    assert loaded.stdout.splitlines()[0] == f"{snapshot(tmp_path)} (16, 32, 32, 32) 2 (1, 77, 16)"
-    assert loaded.stdout.endswith("loads\n")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))          # for this process, which is offline
+    monkeypatch.delenv("MINIFASEG_WEIGHTS", raising=False)
+    model = minifaseg.load("sd15", device="cpu")
+    assert cached_sd15() == snapshot(tmp_path) and (model.unet.config.widths, model.unet.config.heads) == ((16, 32, 32, 32), 2)
+    assert model.text(["a red cat"]).shape == (1, 77, 16)
+    capsys.readouterr()
+    assert weights.main(["inspect", "sd15"]) == 0 and capsys.readouterr().out.endswith("loads\n")
 
     before = len(hub.requests)                           # a full cache needs no server: offline, and online too
     for more in ({"HF_HUB_OFFLINE": "1"}, {}):
@@ -207,7 +206,9 @@ def test_download_then_load(files, hub, tmp_path):
 
 
 def test_half_and_tokenizer(files, hub, tmp_path):
-    assert run(tmp_path, hub, "--tokenizer").returncode == 0
+    done = run(tmp_path, hub, "--tokenizer", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0 and "huggingface_hub" in done.stderr
+    assert not re.search(r"\| +(torch|transformers)$", done.stderr, flags=re.M)     # it begins at once
     assert sorted(cached(tmp_path)) == ["tokenizer/merges.txt", "tokenizer/vocab.json"]
     hub.requests.clear()
     assert run(tmp_path, hub, "--half").returncode == 0

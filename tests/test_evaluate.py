@@ -250,6 +250,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_matrix(tmp_path, here, one_thread):
     arguments = ["cartoon", "--weights", "cartoon", "--device", "cpu", "--seeds", "1000:1005", "--method", "faseg:flip=False", "--json"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -2,6 +2,7 @@
 import io
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -212,7 +213,17 @@ def test_nothing_is_half_written(tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err and [p.name for p in tmp_path.iterdir()] == ["folder"]
 
 
-def test_as_a_module(tmp_path):
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_as_a_module(tmp_path, monkeypatch):
+    """`python -m minifaseg.explore`, in this process."""
+    monkeypatch.setattr(sys, "argv", ["explore", "--scene", "2", "--weights", "cartoon", "-o", str(tmp_path / "x.html")])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("minifaseg.explore", run_name="__main__")
+    assert not end.value.code and (tmp_path / "x.html").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_as_a_process(tmp_path):
     command = [sys.executable, "-m", "minifaseg.explore", "--scene", "2", "--weights", "cartoon", "-o", tmp_path / "x.html"]
     done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and (tmp_path / "x.html").stat().st_size > 100_000, done.stderr

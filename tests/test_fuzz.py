@@ -25,7 +25,7 @@ def search(examples, strategy, check):
     settings(max_examples=examples, **always)(given(strategy)(check))()
 
 
-@quickly_or_long(80, 1600)
+@quickly_or_long(40, 1600)
 def test_wrong_checkpoints(examples):
     search(examples, st.binary(min_size=1, max_size=40),
            lambda data: fuzz.check_checkpoint_files(fuzz.checkpoint_files(data)))

@@ -64,6 +64,7 @@ def by_one(*arguments):
 
 # Several processes
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does():
     """Byte for byte; a bad picture is a line, every process ends its share, and one of them says how many failed."""
     Path("photos/3.png").write_bytes(b"no picture")
@@ -90,7 +91,7 @@ def test_two_processes_do_what_one_does():
 
 @pytest.mark.parametrize("arguments, words", [
     (["photos", "cow", "-o", "out"], "out/0_mask.png exists"),
-    (["photos", "cow", "spaceship", "-o", "new"], "does not know 'spaceship'"),
+    pytest.param(["photos", "cow", "spaceship", "-o", "new"], "does not know 'spaceship'", marks=pytest.mark.slow),
     pytest.param(["photos", "cow", "--magic"], "unrecognized arguments: --magic", marks=pytest.mark.slow)])
 def test_wrong_use_is_said_once(arguments, words):
     os.mkdir("out")

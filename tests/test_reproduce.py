@@ -2,6 +2,7 @@
 import csv
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -215,12 +216,15 @@ def test_two_processes_write_one_report(data, tmp_path):
     assert [row["measured"] for row in one] == [row["measured"] for row in two]
 
 
-def test_the_command_as_a_user_runs_it(data, tmp_path):
-    command = [sys.executable, "-m", "minifaseg.evaluate", "reproduce", "--root", data, "--partial", "--weights", "cartoon", "--rows", "ours",
-               "--limit", "2", "--out", tmp_path]
-    done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert sorted(p.name for p in tmp_path.glob("reproduce.*")) == ["reproduce.json", "reproduce.md"] and "2 of 1,449" in done.stdout
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_the_command_as_a_user_runs_it(data, tmp_path, monkeypatch, capsys):
+    """`python -m minifaseg.evaluate reproduce`, in this process; as processes: test_two_processes_write_one_report."""
+    monkeypatch.setattr(sys, "argv", [*map(str, ["evaluate", "reproduce", "--root", data, "--partial", "--weights", "cartoon", "--rows", "ours",
+                                                 "--limit", 2, "--out", tmp_path])])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("minifaseg.evaluate", run_name="__main__")
+    assert not end.value.code
+    assert sorted(p.name for p in tmp_path.glob("reproduce.*")) == ["reproduce.json", "reproduce.md"] and "2 of 1,449" in capsys.readouterr().out
 
 
 # ---- verdicts ------------------------------------------------------------------------------------

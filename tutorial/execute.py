@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 HERE = Path(__file__).parent
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(path: Path) -> None:
@@ -50,7 +51,7 @@ def save_thumbnail(cell, path: Path) -> None:
 
 
 def clean(notebook) -> None:
-    """Drops metadata, in place."""
+    """Drops metadata and the views of widgets, in place: without a kernel they are dead."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -58,6 +59,8 @@ def clean(notebook) -> None:
     for cell in notebook.cells:
         kept = ("tags", "nbgrader")
         cell.metadata = {key: value for key, value in cell.metadata.items() if key in kept}
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
         for output in cell.get("outputs", []):
             output.pop("metadata", None)
             if output.output_type in ("display_data", "execute_result"):

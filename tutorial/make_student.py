@@ -5,8 +5,8 @@
 Below its docstring, a solution becomes "# your code here" and NotImplementedError("Exercise 5.2").
 Hidden tests and outputs are left out. The tests that stay are put into `with exercise("5.2"):`
 (exercise.py), which prints how the exercise stands: a notebook runs to its end, solved or not.
-Each notebook begins with a cell that says how to work with it. plots.py, the figures and the pages
-that the notebooks link to are copied, too.
+Each notebook begins with a cell that says how to work with it. plots.py, touch.py, the figures and
+the pages that the notebooks link to are copied, too.
 """
 import argparse
 import ast
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MODULES = ("plots.py", "exercise.py", "tiny.py", "tiny.safetensors")
+MODULES = ("plots.py", "exercise.py", "touch.py", "tiny.py", "tiny.safetensors")
 # Where the collection of pages begins: notation, and the page that the notebooks ask to open.
 FIRST_PAGES = ("README.md", "explorer.html")
 PAGE_TYPES = {".md", ".ipynb", ".html", ".csv", ".png"}

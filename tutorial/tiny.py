@@ -164,7 +164,8 @@ def probe(network: Network, scenes: Scenes) -> dict[str, float]:
     """What the network does on these scenes; nothing is learnt from it.
 
     loss: of predicted noise, timesteps spread evenly; exchanged: the loss when each picture has the
-    caption of the next one; pointing: mean over the things; miou: of the cross-attention alone.
+    caption of the next one; pointing: of a thing's word at the thing, mean over the things; others:
+    of the words for ground and backdrop at the thing; miou: of the cross-attention alone.
     """
     n = len(scenes)
     noise = torch.randn(scenes.pictures.shape, generator=torch.Generator().manual_seed(1))
@@ -175,15 +176,21 @@ def probe(network: Network, scenes: Scenes) -> dict[str, float]:
     exchanged = F.mse_loss(network(z, t, scenes.captions.roll(1, 0)), noise)
 
     attention = maps(network, scenes)
-    found = []
+    own, others = [], []
     for i in range(n):
+        words = scenes.captions[i].tolist()
         cells = scenes.labels[i, ::2, ::2].flatten()                        # (256,)
-        for place in scenes.words(i):
-            word = scenes.captions[i, place]
-            if WORDS[word] in THINGS and (cells == word).any():
-                found.append(pointing(attention[i, :, place], cells == word))
+        for thing in words:
+            if WORDS[thing] not in THINGS or not (cells == thing).any():
+                continue
+            for place in scenes.words(i):
+                at_thing = pointing(attention[i, :, place], cells == thing)
+                if words[place] == thing:
+                    own.append(at_thing)
+                elif WORDS[words[place]] not in THINGS:
+                    others.append(at_thing)
     return {"loss": loss.item(), "exchanged": exchanged.item(),
-            "pointing": sum(found) / len(found),
+            "pointing": sum(own) / len(own), "others": sum(others) / len(others),
             "miou": mean_iou(segment(attention, scenes), scenes.labels)}
 
 

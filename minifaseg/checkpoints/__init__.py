@@ -11,6 +11,7 @@
     other_models.py   how SD 2.x, XL, a LoRA and others are told from SD 1.x
     refusals.py       what is said of a file that cannot be used
     examine.py        what a file has too much and too little, for loading and `inspect`
+    contents.py       what inspect prints
     convert.py        from one layout to another
     checksums.py      is this the file that the world calls Stable Diffusion 1.5?
     activations.py    does our network compute on it what the world's computes?
