@@ -1,8 +1,10 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from grade import exercises
+from grade.variants import mismatch
 
 TUTORIAL = Path(__file__).parent.parent
 SCORES = pytest.StashKey()
@@ -11,10 +13,16 @@ SCORES = pytest.StashKey()
 def pytest_addoption(parser):
     parser.addoption("--notebook", action="append", metavar="NN", help="number of a notebook in tutorial/, or the path of a student's; may be repeated")
     parser.addoption("--seconds", type=float, default=30, help="time for one exercise (default 30)")
+    parser.addoption("--variant", metavar="N", help="number of the variant that the notebooks were made as, by make_student.py --variant N")
 
 
 def pytest_configure(config):
     config.stash[SCORES] = []
+    variant = config.option.variant
+    if variant is not None:
+        if not (variant.isascii() and variant.isdigit() and int(variant) > 0):
+            raise pytest.UsageError(f"--variant {variant}: give the number of a variant, 1 or more")
+        config.option.variant = int(variant)
 
 
 def notebook(name):
@@ -30,9 +38,14 @@ def pytest_generate_tests(metafunc):
     if not asked:
         raise pytest.UsageError("say which notebook to grade: python -m pytest tutorial/grade --notebook 05")
     try:
-        found = [(path, e) for path in map(notebook, asked) for e in exercises(path)]
+        paths = [notebook(name) for name in asked]
+        found = [(path, e) for path in paths for e in exercises(path)]
+        refused = {path: mismatch(json.loads(path.read_text(encoding="utf-8")), metafunc.config.getoption("variant")) for path in paths}
     except (ValueError, KeyError, TypeError):
         raise pytest.UsageError(f"--notebook {' '.join(asked)}: not a notebook in Jupyter's format") from None
+    for path, why in refused.items():
+        if why:
+            raise pytest.UsageError(f"{path.name} {why}")
     metafunc.parametrize("path, exercise", found, ids=[f"{e.number}-{e.name}" for _, e in found])
 
 
