@@ -2,7 +2,7 @@
 with --variant 7 if it was made so (variants.py)
 
 One module per notebook, nb05.py, with one function per exercise, check_5_2(student): it calls what the student wrote and asserts, each
-time with a message that teaches. Where the package has the very function that is asked for, the check is marked with
+time with a message that teaches, and that never holds the expected number or list of a hidden case. Where the package has the very function that is asked for, the check is marked with
 `write_it_yourself`. Right solutions, more right ones and wrong ones that must be caught are in tests/answers.
 """
 import json
@@ -194,11 +194,22 @@ def close(got, want, message, tolerance=1e-5, mistakes=None):
         assert not same(wrong) or same(want), said
     is_tensor(got, want.shape)
     assert got.isfinite().all(), "your result holds NaN or infinite numbers"
-    raise AssertionError(f"{message} (largest difference: {(got.double() - want.double()).abs().max().item():.3g})")
+    raise AssertionError(message + apart(got, want))
+
+
+def apart(got, want):
+    """How far apart two tensors are, in one digit; of a single number nothing, as it would tell the expected one."""
+    if want.numel() < 2:
+        return ""
+    difference = (got.double() - want.double()).abs().max().item()
+    return f" (largest difference: about {float(f'{difference:.0e}'):g})"
 
 
 def is_number(got, want, message, mistakes=None, tolerance=1e-6):
-    """Asserts that a student's number is as it should be; mistakes: {what to say: the number that a known mistake gives}."""
+    """Asserts that a student's number is as it should be; mistakes: {what to say: the number that a known mistake gives}.
+
+    message: what is wrong, without the number that is expected: a message may show the student's number only.
+    """
     if abs(got - want) <= tolerance:
         return
     for said, wrong in (mistakes or {}).items():
