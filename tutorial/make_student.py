@@ -209,13 +209,18 @@ def read(path: Path, variant: int | None) -> dict:
     notebook = json.loads(path.read_text(encoding="utf-8"))
     if variant is None:
         return notebook
-    from grade.variants import changed              # loads torch
+    from grade.variants import changed  # loads torch
     return changed(notebook, variant)
 
 
 def write_solutions(notebooks: list[Path], folder: Path, variant: int) -> None:
-    """The lecturer's notebooks of a variant; outputs are left out, for they are the original's."""
+    """The lecturer's notebooks of a variant, and what they need beside themselves to run.
+
+    Outputs are left out, for they are the original's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "plots.py", folder)
+    shutil.copytree(HERE / "figures", folder / "figures", dirs_exist_ok=True)
     for path in notebooks:
         notebook = read(path, variant)
         for cell in notebook["cells"]:

@@ -55,8 +55,8 @@ class Variable:
 
 def adapted(call: Callable, variable: Variable, changes: list[Change]) -> Callable:
     """The student's function, to be called as the original is."""
-    def as_original(*args):
-        given = dict(zip(variable.arguments.split(), args))
+    def as_original(*args, **named):
+        given = dict(zip(variable.arguments.split(), args)) | named
         theirs, names = dict(given), list(given)
         for change in changes:
             if change.before:

@@ -23,6 +23,13 @@ def pytest_configure(config):
         if not (variant.isascii() and variant.isdigit() and int(variant) > 0):
             raise pytest.UsageError(f"--variant {variant}: give the number of a variant, 1 or more")
         config.option.variant = int(variant)
+    for path in map(notebook, config.option.notebook or []):
+        try:
+            why = mismatch(json.loads(path.read_text(encoding="utf-8")), config.option.variant)
+        except (ValueError, AttributeError):              # no notebook; said where its exercises are asked for
+            continue
+        if why:
+            raise pytest.UsageError(f"{path.name} {why}")
 
 
 def notebook(name):
@@ -38,14 +45,9 @@ def pytest_generate_tests(metafunc):
     if not asked:
         raise pytest.UsageError("say which notebook to grade: python -m pytest tutorial/grade --notebook 05")
     try:
-        paths = [notebook(name) for name in asked]
-        found = [(path, e) for path in paths for e in exercises(path)]
-        refused = {path: mismatch(json.loads(path.read_text(encoding="utf-8")), metafunc.config.getoption("variant")) for path in paths}
+        found = [(path, e) for path in map(notebook, asked) for e in exercises(path)]
     except (ValueError, KeyError, TypeError):
         raise pytest.UsageError(f"--notebook {' '.join(asked)}: not a notebook in Jupyter's format") from None
-    for path, why in refused.items():
-        if why:
-            raise pytest.UsageError(f"{path.name} {why}")
     metafunc.parametrize("path, exercise", found, ids=[f"{e.number}-{e.name}" for _, e in found])
 
 

@@ -175,7 +175,7 @@ def check_9_3(student):
     assert max(abs(low + want), abs(high + want)) > 1e-9, "the sign is turned: mIoU of a less that of b; a comes first, and is the better one here"
     assert max(abs(low - 100 * want), abs(high - 100 * want)) > 1e-6, "the mIoU goes from 0 to 1; yours is in percent"
     assert abs(high - low) < 1e-9, "all pictures are alike, so all draws give one difference and the interval is a point; yours is not. Are whole pictures drawn, and as many as there are?"
-    assert abs(low - want) < 1e-9, f"four pictures that are all alike: the difference is {want:.4f}, whatever is drawn; yours is {low:.4f}"
+    assert abs(low - want) < 1e-9, f"four pictures that are all alike: the interval is their difference, whatever is drawn; yours begins at {low:.4f}"
 
     # Two pictures make three data sets: the first twice (a quarter of the draws), each once (half), the second twice. So the ends are the extremes.
     # Made so that the data set of both lies outside the other two, and class 3 occurs in the second picture alone.
