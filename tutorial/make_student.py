@@ -3,15 +3,15 @@
     python tutorial/make_student.py OUT/
     python tutorial/make_student.py OUT/ --variant 7 --solutions FOLDER/
 
+The solutions of these notebooks are public. A variant, any number from 1 on, changes most exercises
+(grade/variants.py): students get other notebooks, and the grader takes the same --variant. Into
+FOLDER go the lecturer's own notebooks of that variant, with solutions and hidden tests.
+
 Below its docstring, a solution becomes "# your code here" and NotImplementedError("Exercise 5.2").
 Hidden tests and outputs are left out. The tests that stay are put into `with exercise("5.2"):`
 (exercise.py), which prints how the exercise stands: a notebook runs to its end, solved or not.
 Each notebook begins with a cell that says how to work with it. plots.py, the figures and the pages
 that the notebooks link to are copied, too.
-
-The solutions of these notebooks are public. A variant, any number from 1 on, changes most exercises
-(grade/variants.py): students get other notebooks, and the grader takes the same --variant. Into
-FOLDER go the lecturer's own notebooks of that variant, with solutions and hidden tests.
 """
 import argparse
 import ast
@@ -219,7 +219,8 @@ def write_solutions(notebooks: list[Path], folder: Path, variant: int) -> None:
     Outputs are left out, for they are the original's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(HERE / "plots.py", folder)
+    for name in MODULES:
+        shutil.copy(HERE / name, folder)
     shutil.copytree(HERE / "figures", folder / "figures", dirs_exist_ok=True)
     for path in notebooks:
         notebook = read(path, variant)
