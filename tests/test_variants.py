@@ -440,7 +440,7 @@ def spoil(result):
 
 
 def quickly_without_scenes(path):
-    return path if path.name[:2] in ("00", "01", "02", "03", "06") else pytest.param(path, marks=pytest.mark.slow)
+    return path if path.name[:2] in ("00", "01", "03") else pytest.param(path, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("path", [quickly_without_scenes(p) for p in NOTEBOOKS], ids=lambda p: p.stem)
