@@ -415,4 +415,234 @@ def invert(predict, z, abars, ts):
         s = t
     return latents
 '''}},
+    "2.5": {"second": '''
+def training_loss(unet, z0, noise, t, text):
+    errors = []
+    for i, step in enumerate(t.tolist()):
+        z_t = ddim.add_noise(z0[i:i + 1], step, noise[i:i + 1])
+        errors.append((unet(z_t, t[i:i + 1], text[i:i + 1]) - noise[i:i + 1]).pow(2).mean())
+    return torch.stack(errors).mean()
+''', "third": '''
+def training_loss(unet, z0, noise, t, text):
+    a = ddim.ABAR.to(z0).gather(0, t).view(-1, 1, 1, 1)
+    z_t = torch.addcmul(noise * (1 - a) ** 0.5, z0, a ** 0.5)
+    return torch.nn.functional.mse_loss(unet(z_t, t, text), noise)
+''', "wrong": {
+        "one timestep for all": '''
+def training_loss(unet, z0, noise, t, text):
+    z_t = ddim.add_noise(z0, int(t[0]), noise)
+    return (unet(z_t, t, text) - noise).square().mean()
+''', "abar along the width": '''
+def training_loss(unet, z0, noise, t, text):
+    abar = ddim.ABAR[t]
+    z_t = abar.sqrt() * z0 + (1 - abar).sqrt() * noise
+    return (unet(z_t, t, text) - noise).square().mean()
+''', "compared with the clean latent": '''
+def training_loss(unet, z0, noise, t, text):
+    abar = ddim.ABAR[t][:, None, None, None]
+    z_t = abar.sqrt() * z0 + (1 - abar).sqrt() * noise
+    return (unet(z_t, t, text) - z0).square().mean()
+''', "sum instead of mean": '''
+def training_loss(unet, z0, noise, t, text):
+    abar = ddim.ABAR[t][:, None, None, None]
+    z_t = abar.sqrt() * z0 + (1 - abar).sqrt() * noise
+    return (unet(z_t, t, text) - noise).square().sum()
+''', "no roots": '''
+def training_loss(unet, z0, noise, t, text):
+    abar = ddim.ABAR[t][:, None, None, None]
+    z_t = abar * z0 + (1 - abar) * noise
+    return (unet(z_t, t, text) - noise).square().mean()
+''', "weights exchanged": '''
+def training_loss(unet, z0, noise, t, text):
+    abar = ddim.ABAR[t][:, None, None, None]
+    z_t = (1 - abar).sqrt() * z0 + abar.sqrt() * noise
+    return (unet(z_t, t, text) - noise).square().mean()
+''', "predicts on the clean latent": '''
+def training_loss(unet, z0, noise, t, text):
+    return (unet(z0, t, text) - noise).square().mean()
+''', "a float": '''
+def training_loss(unet, z0, noise, t, text):
+    abar = ddim.ABAR[t][:, None, None, None]
+    z_t = abar.sqrt() * z0 + (1 - abar).sqrt() * noise
+    return (unet(z_t, t, text) - noise).square().mean().item()
+''', "no gradient": '''
+def training_loss(unet, z0, noise, t, text):
+    abar = ddim.ABAR[t][:, None, None, None]
+    z_t = abar.sqrt() * z0 + (1 - abar).sqrt() * noise
+    with torch.no_grad():
+        predicted = unet(z_t, t, text)
+    return (predicted - noise).square().mean()
+''', "one for each picture": '''
+def training_loss(unet, z0, noise, t, text):
+    abar = ddim.ABAR[t][:, None, None, None]
+    z_t = abar.sqrt() * z0 + (1 - abar).sqrt() * noise
+    return (unet(z_t, t, text) - noise).square().mean((1, 2, 3))
+''', "absolute error": '''
+def training_loss(unet, z0, noise, t, text):
+    abar = ddim.ABAR[t][:, None, None, None]
+    z_t = abar.sqrt() * z0 + (1 - abar).sqrt() * noise
+    return (unet(z_t, t, text) - noise).abs().mean()
+''', "noise of its own": '''
+def training_loss(unet, z0, noise, t, text):
+    noise = torch.randn_like(z0)
+    abar = ddim.ABAR[t][:, None, None, None]
+    z_t = abar.sqrt() * z0 + (1 - abar).sqrt() * noise
+    return (unet(z_t, t, text) - noise).square().mean()
+''', "in place": '''
+def training_loss(unet, z0, noise, t, text):
+    abar = ddim.ABAR[t][:, None, None, None]
+    z0 *= abar.sqrt()
+    z0 += (1 - abar).sqrt() * noise
+    return (unet(z0, t, text) - noise).square().mean()
+'''}},
+    "2.6": {"second": '''
+def timestep_embedding(t, width):
+    half = width // 2
+    out = torch.zeros(len(t), width)
+    for i in range(half):
+        angle = t.float() / 10000 ** (i / half)
+        out[:, i], out[:, half + i] = angle.cos(), angle.sin()
+    return out
+''', "third": '''
+def timestep_embedding(t, width):
+    frequencies = torch.logspace(0, -4, width // 2 + 1, dtype=torch.float64)[:-1]
+    angles = torch.outer(t.double(), frequencies)
+    return torch.view_as_real(torch.polar(torch.ones_like(angles), angles)).movedim(2, 1).flatten(1).float()
+''', "wrong": {
+        "sines first": '''
+def timestep_embedding(t, width):
+    half = width // 2
+    angles = t[:, None] * 10000 ** (-torch.arange(half) / half)
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+''', "cosines and sines alternate": '''
+def timestep_embedding(t, width):
+    half = width // 2
+    angles = t[:, None] * 10000 ** (-torch.arange(half) / half)
+    return torch.stack([angles.cos(), angles.sin()], dim=2).flatten(1)
+''', "over the whole width": '''
+def timestep_embedding(t, width):
+    angles = t[:, None] * 10000 ** (-torch.arange(width // 2) / width)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+''', "frequencies grow": '''
+def timestep_embedding(t, width):
+    half = width // 2
+    angles = t[:, None] * 10000 ** (torch.arange(half) / half)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+''', "both ends included": '''
+def timestep_embedding(t, width):
+    angles = t[:, None] * torch.logspace(0, -4, width // 2)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+''', "t divided by 1000": '''
+def timestep_embedding(t, width):
+    half = width // 2
+    angles = t[:, None] / 1000 * 10000 ** (-torch.arange(half) / half)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+''', "twice as wide": '''
+def timestep_embedding(t, width):
+    angles = t[:, None] * 10000 ** (-torch.arange(width) / width)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+''', "whole numbers cut off": '''
+def timestep_embedding(t, width):
+    half = width // 2
+    angles = t[:, None] * 10000. ** (-torch.arange(half) // half)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+''', "full turns": '''
+def timestep_embedding(t, width):
+    half = width // 2
+    angles = 2 * torch.pi * t[:, None] * 10000 ** (-torch.arange(half) / half)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+''', "package function": '''
+def timestep_embedding(t, width):
+    return package_embedding(t, width)
+'''}},
+    "2.7": {"second": '''
+def which_caption(model, image, captions):
+    z0 = model.vae.encode(model.pixels(image))
+    text = model.text(captions)
+    generator = torch.Generator().manual_seed(0)
+    votes = torch.zeros(len(captions))
+    for t in (50, 100, 200, 400):
+        noise = torch.randn(z0.shape, generator=generator)
+        z_t = ddim.add_noise(z0, t, noise)
+        errors = torch.stack([(model.unet(z_t, t, text[k:k + 1]) - noise).square().sum() for k in range(len(captions))])
+        votes += errors / errors.mean()                   # each timestep with the same weight
+    return votes.argmin().item()
+''', "third": '''
+def which_caption(model, image, captions):
+    z0, K = model.vae.encode(model.pixels(image)), len(captions)
+    generator = torch.Generator().manual_seed(0)
+    ts = torch.tensor([50, 100, 200, 400])
+    noise = torch.cat([torch.randn(z0.shape, generator=generator) for _ in ts])
+    z = torch.cat([ddim.add_noise(z0, int(t), eps[None]) for t, eps in zip(ts, noise)]).repeat_interleave(K, 0)
+    text = model.text(captions).repeat(len(ts), 1, 1)
+    error = (model.unet(z, ts.repeat_interleave(K), text) - noise.repeat_interleave(K, 0)).pow(2).flatten(1).mean(1)
+    return int(error.view(len(ts), K).mean(0).argmin())
+''', "wrong": {
+        "new noise for each caption": '''
+def which_caption(model, image, captions):
+    z0 = model.vae.encode(model.pixels(image))
+    text = model.text(captions)
+    errors = []
+    for k in range(len(captions)):
+        noise = torch.randn(z0.shape)
+        predicted = model.unet(ddim.add_noise(z0, 200, noise), 200, text[k:k + 1])
+        errors.append((predicted - noise).square().mean().item())
+    return errors.index(min(errors))
+''', "one timestep": '''
+def which_caption(model, image, captions):
+    z0 = model.vae.encode(model.pixels(image)).expand(len(captions), -1, -1, -1)
+    noise = torch.randn(z0[:1].shape, generator=torch.Generator().manual_seed(0))
+    predicted = model.unet(ddim.add_noise(z0, 700, noise), 700, model.text(captions))
+    return int((predicted - noise).square().mean((1, 2, 3)).argmin())
+''', "the largest error": '''
+def which_caption(model, image, captions):
+    z0 = model.vae.encode(model.pixels(image))
+    text = model.text(captions)
+    generator = torch.Generator().manual_seed(0)
+    total = 0
+    for t in (50, 100, 200, 400):
+        noise = torch.randn(z0.shape, generator=generator)
+        z_t = ddim.add_noise(z0, t, noise).expand(len(captions), -1, -1, -1)
+        total = total + (model.unet(z_t, t, text) - noise).square().mean((1, 2, 3))
+    return int(total.argmax())
+''', "no noise in the latent": '''
+def which_caption(model, image, captions):
+    z0 = model.vae.encode(model.pixels(image)).expand(len(captions), -1, -1, -1)
+    noise = torch.randn(z0[:1].shape, generator=torch.Generator().manual_seed(0))
+    predicted = model.unet(z0, 200, model.text(captions))
+    return int((predicted - noise).square().mean((1, 2, 3)).argmin())
+''', "too many looks": '''
+def which_caption(model, image, captions):
+    z0 = model.vae.encode(model.pixels(image))
+    text = model.text(captions)
+    generator = torch.Generator().manual_seed(0)
+    total = 0
+    for t in (50, 100, 200, 400, 20, 70, 150, 300, 500, 700):
+        noise = torch.randn(z0.shape, generator=generator)
+        z_t = ddim.add_noise(z0, t, noise).expand(len(captions), -1, -1, -1)
+        total = total + (model.unet(z_t, t, text) - noise).square().mean((1, 2, 3))
+    return int(total.argmin())
+''', "the caption itself": '''
+def which_caption(model, image, captions):
+    z0 = model.vae.encode(model.pixels(image)).expand(len(captions), -1, -1, -1)
+    noise = torch.randn(z0[:1].shape, generator=torch.Generator().manual_seed(0))
+    predicted = model.unet(ddim.add_noise(z0, 50, noise), 50, model.text(captions))
+    return captions[int((predicted - noise).square().mean((1, 2, 3)).argmin())]
+''', "latents not repeated": '''
+def which_caption(model, image, captions):
+    z0 = model.vae.encode(model.pixels(image))
+    noise = torch.randn_like(z0)
+    predicted = model.unet(ddim.add_noise(z0, 100, noise), 100, model.text(captions))
+    return int((predicted - noise).square().mean((1, 2, 3)).argmin())
+''', "never asks": '''
+def which_caption(model, image, captions):
+    return 0
+''', "only the first caption": '''
+def which_caption(model, image, captions):
+    z0 = model.vae.encode(model.pixels(image))
+    noise = torch.randn(z0.shape, generator=torch.Generator().manual_seed(0))
+    text = model.text(captions[:1])
+    errors = [(model.unet(ddim.add_noise(z0, t, noise), t, text) - noise).square().mean().item() for t in (50, 100, 200)]
+    return errors.index(min(errors))
+'''}},
 }

@@ -231,4 +231,97 @@ def sees(A, grid, y, x):
 ''',
         },
     },
+    "3.4": {
+        "second": '''
+def cells_looked_at(A):
+    bits = -(A * (A + 1e-30).log2()).sum(-1)
+    return 2 ** bits
+''',
+        "third": '''
+def cells_looked_at(A):
+    n = torch.zeros(len(A))
+    for i, row in enumerate(A):
+        p = row[row > 0]
+        n[i] = torch.prod(p ** -p)
+    return n
+''',
+        "wrong": {
+            "entropy without exp": '''
+def cells_looked_at(A):
+    return torch.special.entr(A).sum(1)
+''',
+            "no minus": '''
+def cells_looked_at(A):
+    return (A * (A + 1e-12).log()).sum(1).exp()
+''',
+            "columns": '''
+def cells_looked_at(A):
+    return torch.special.entr(A).sum(0).exp()
+''',
+            "mean for sum": '''
+def cells_looked_at(A):
+    return torch.special.entr(A).mean(1).exp()
+''',
+            "NaN at zeros": '''
+def cells_looked_at(A):
+    return (-(A * A.log()).sum(1)).exp()
+''',
+            "bits and e": '''
+def cells_looked_at(A):
+    return (-(A * (A + 1e-12).log2()).sum(1)).exp()
+''',
+            "nats and 2": '''
+def cells_looked_at(A):
+    return 2 ** torch.special.entr(A).sum(1)
+''',
+            "whole map": '''
+def cells_looked_at(A):
+    return torch.special.entr(A).sum().exp()
+''',
+            "inverse of the sum of squares": '''
+def cells_looked_at(A):
+    return 1 / A.square().sum(1)
+''',
+            "counts what is not zero": '''
+def cells_looked_at(A):
+    return (A > 0).sum(1).float()
+''',
+            "zeros kept away too far": '''
+def cells_looked_at(A):
+    p = A.clamp_min(1e-3)
+    return (-(p * p.log()).sum(1)).exp()
+''',
+            "small entries dropped": '''
+def cells_looked_at(A):
+    logs = torch.where(A > 1e-4, A, torch.ones_like(A)).log()
+    return (-(A * logs).sum(1)).exp()
+''',
+            "mean of all cells": '''
+def cells_looked_at(A):
+    return torch.special.entr(A).sum(1).exp().mean()
+''',
+            "softmax again": '''
+def cells_looked_at(A):
+    p = A.softmax(1)
+    return (-(p * p.log()).sum(1)).exp()
+''',
+            "keeps an axis": '''
+def cells_looked_at(A):
+    return torch.special.entr(A).sum(1, keepdim=True).exp()
+''',
+            "exp of each summand": '''
+def cells_looked_at(A):
+    return torch.special.entr(A).exp().sum(1)
+''',
+            "writes into A": '''
+def cells_looked_at(A):
+    A[A == 0] = 1
+    return (-(A * A.log()).sum(1)).exp()
+''',
+            "package perplexity": '''
+def cells_looked_at(A):
+    return torch.distributions.Categorical(probs=A).perplexity()
+''',
+        },
+    },
 }

@@ -396,4 +396,126 @@ def dual_cross(q, to_k, states, heads):
 ''',
         },
     },
+    "4.4": {
+        "second": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return [bool(most > 0.22) for most in x.amax(0)]
+''',
+        "third": '''
+def is_there(captured):
+    grid = captured.grids[-1]
+    x = hard.fuse_cross(captured, captured.lookup, (0, 0, 1, 0))
+    x = captured.self_map(grid) @ x
+    return (x[0].amax(0) > 0.11).tolist()
+''',
+        "wrong": {
+            "everything": '''
+def is_there(captured):
+    return [True] * len(captured.classes)
+''',
+            "nothing": '''
+def is_there(captured):
+    return [False for _ in captured.classes]
+''',
+            "stretched before it is compared": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    low, high = x.amin(0), x.amax(0)
+    return (((x - low) / (high - low)).amax(0) > 0.5).tolist()
+''',
+            "mean over all cells": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return (x.mean(0) > 0.03).tolist()
+''',
+            "mean of the stretched map": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return (hard.minmax(x[None])[0].mean(0) > 0.15).tolist()
+''',
+            "yes and no exchanged": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return (x.amax(0) < 0.2).tolist()
+''',
+            "column i for name i": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)[0, 0]
+    return [bool(C[:, i].max() > 0.2) for i in range(len(captured.classes))]
+''',
+            "first half of the list": '''
+def is_there(captured):
+    K = len(captured.classes)
+    return [i < K / 2 for i in range(K)]
+''',
+            "names for bools": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return [name for name, most in zip(captured.classes, x.amax(0)) if most > 0.22]
+''',
+            "numbers for bools": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return x.amax(0).tolist()
+''',
+            "one bool": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return bool(x.max() > 0.22)
+''',
+            "only those that are there": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return [True for most in x.amax(0) if most > 0.22]
+''',
+            "threshold too low": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return (x.amax(0) > 0.1).tolist()
+''',
+            "threshold too high": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return (x.amax(0) > 0.42).tolist()
+''',
+            "more than an even share of the names": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    share = (x / x.sum(1, keepdim=True)).mean(0)
+    return (share > 1 / len(share)).tolist()
+''',
+            "contrast of its own map": '''
+def is_there(captured):
+    C = captured.cross_map((16, 16), captured.lookup.states)
+    x = prompts.class_maps(C, captured.lookup)[0]
+    return (x.amax(0) / x.median(0).values > 20).tolist()
+''',
+            "at random": '''
+def is_there(captured):
+    return [bool(torch.rand(()) > 0.5) for _ in captured.classes]
+''',
+            "package leaveout": '''
+def is_there(captured):
+    from minifaseg import leaveout
+    model = minifaseg.load('cartoon', 'cpu', 'float32')
+    states = leaveout.leave_each_out(model.text, captured.classes, None)
+    method = minifaseg.make_method('leaveout', model, flip=False)
+    rise = method.rise(model.unet, captured.latents, states)
+    return (rise.mean((1, 2)) > 0).tolist()
+''',
+        },
+    },
 }

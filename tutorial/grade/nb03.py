@@ -1,5 +1,6 @@
 """03, attention."""
 import torch
+from torch.distributions import Categorical, Distribution
 
 from minifaseg import attention, layers
 
@@ -130,3 +131,53 @@ def check_3_3(student):
         close(student.sees(A, (3, 8), y, x), row(y * 8 + x), f"wrong for the cell in row {y}, column {x}: {counted}")
     A = torch.rand(12, 12)
     close(student.sees(A, (6, 2), 4, 1), A[9].reshape(6, 2), f"wrong on a grid that is higher than wide: {counted}, with W from `grid`")
+
+
+@write_it_yourself(Distribution.perplexity, Categorical.entropy)
+def check_3_4(student):
+    A = torch.randn(7, 7).softmax(1)                                        # no zeros, nothing near zero
+    kept = A.clone()
+    got = student.cells_looked_at(A)
+    assert torch.equal(A, kept), "your function changes A; make a new tensor"
+    is_tensor(got)
+    entropy = torch.special.entr(A).sum(1)
+    columns = torch.special.entr(A).sum(0)
+    again = A.softmax(1)
+    close(got, entropy.exp(), "not exp of the entropy of each row, -sum p ln p over the row", mistakes={
+        "this is the entropy; the number of cells is e to the power of it": entropy,
+        "this is the negative entropy: the minus is missing, and exp": -entropy,
+        "the minus before the sum is missing: yours is 1 over the number of cells": (-entropy).exp(),
+        "yours is the number for each column, who looks at a cell; sum over the row, the last axis": columns.exp(),
+        "this is the entropy of the columns; sum over the row, the last axis, then exp": columns,
+        "the entropy is a sum over the row's cells; yours is their mean": (entropy / 7).exp(),
+        "ln and exp belong together; yours takes exp of an entropy in bits (log2); with log2 it is 2 to the power": (entropy / torch.tensor(2.0).log()).exp(),
+        "ln and exp belong together; yours takes 2 to the power of an entropy with ln": 2 ** entropy,
+        "ln and exp belong together; yours takes exp of an entropy with log10": (entropy / torch.tensor(10.0).log()).exp(),
+        "yours is 1 / sum of p^2, another measure of the same thing; take exp of the entropy": 1 / A.square().sum(1),
+        "yours is 1 / the largest entry, which knows of one cell only; take exp of the entropy": 1 / A.amax(1),
+        "yours is the entropy divided by that of an even row; take exp of it": entropy / torch.tensor(7.0).log(),
+        "yours counts the cells that are not zero; a cell that gets little should count little": (A > 0).sum(1).float(),
+        "yours counts the cells that get more than an even share; take exp of the entropy": (A > 1 / 7).sum(1).float(),
+        "exp comes last, once for the whole sum; yours takes it of every summand": torch.special.entr(A).exp().sum(1),
+        "the rows sum to 1 already; yours go through another softmax": torch.special.entr(again).sum(1).exp(),
+        "one number for each row, (N,); yours is one for the whole map": torch.special.entr(A).sum().exp(),
+        "one number for each row, (N,); yours is their mean": entropy.exp().mean(),
+        "one number for each row, (N,); yours is exp of the mean entropy": entropy.mean().exp(),
+        "(N,): without a last axis of length 1": entropy.exp()[:, None],
+        "p is missing before the logarithm: -sum p ln p": (-A.log().sum(1)).exp()})
+    even = torch.zeros(6, 6)
+    for i in range(6):
+        even[i, :i + 1] = 1 / (i + 1)                                       # row i: even over i + 1 cells
+    kept = even.clone()
+    got = student.cells_looked_at(even)
+    assert torch.equal(even, kept), "your function changes A, where it holds zeros; make a new tensor"
+    is_tensor(got, (6,))
+    assert not got.isnan().any(), "NaN where a row holds zeros: 0 ln 0 counts as 0, but 0 * log(0) is NaN in PyTorch"
+    assert got.isfinite().all(), "an infinite number where a row holds zeros: 0 ln 0 counts as 0"
+    counted = torch.arange(1.0, 7.0)
+    close(got, counted, "a row that is even over n cells and zero elsewhere looks at n; is what you do about zeros small enough?", tolerance=1e-4)
+    fine = torch.full((2, 4096), 1e-6)                                      # many cells that get little
+    fine[:, 0] += 1 - fine.sum(1)
+    close(student.cells_looked_at(fine), torch.special.entr(fine).sum(1).exp(), "a cell of a large map may get a millionth and has to be counted; is what you do about zeros small enough?", tolerance=1e-4)
+    same = torch.full((2, 2), 0.5)
+    close(student.cells_looked_at(same), torch.tensor([2.0, 2.0]), "two cells, even: each looks at 2")
