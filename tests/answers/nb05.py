@@ -640,4 +640,284 @@ def random_walk_with_restart(A, x, alpha, steps):
 ''',
         },
     },
+    "5.6": {
+        "second": '''
+def walkers(A, cell, tau):
+    p = torch.zeros_like(A[0])
+    p[cell] = 1
+    for _ in range(tau):
+        p = torch.einsum("i,ij->j", p, A)
+    return p
+''',
+        "third": '''
+def walkers(A, cell, tau):
+    p = torch.zeros(len(A), 1, dtype=A.dtype, device=A.device)
+    p[cell] = 1
+    for _ in range(tau):
+        p = A.T @ p
+    return p[:, 0]
+''',
+        "wrong": {
+            "the column": '''
+def walkers(A, cell, tau):
+    p = torch.eye(len(A), dtype=A.dtype)[cell]
+    for _ in range(tau):
+        p = A @ p
+    return p
+''',
+            "starts with a step": '''
+def walkers(A, cell, tau):
+    p = A[cell]
+    for _ in range(tau):
+        p = p @ A
+    return p
+''',
+            "row of the powers of entries": '''
+def walkers(A, cell, tau):
+    return A[cell] ** tau
+''',
+            "matrix power": '''
+def walkers(A, cell, tau):
+    return torch.linalg.matrix_power(A, tau)[cell]
+''',
+            "starts everywhere": '''
+def walkers(A, cell, tau):
+    p = torch.full((len(A),), 1 / len(A))
+    for _ in range(tau):
+        p = p @ A
+    return p
+''',
+            "one step for tau 0": '''
+def walkers(A, cell, tau):
+    p = A[cell]
+    for _ in range(tau - 1):
+        p = p @ A
+    return p
+''',
+            "row kept as a matrix": '''
+def walkers(A, cell, tau):
+    p = torch.zeros(1, len(A))
+    p[0, cell] = 1
+    for _ in range(tau):
+        p = p @ A
+    return p
+''',
+            "stretched": '''
+def walkers(A, cell, tau):
+    p = torch.zeros(len(A))
+    p[cell] = 1
+    for _ in range(tau):
+        p = p @ A
+        p = p / p.max()
+    return p
+''',
+            "float32 only": '''
+def walkers(A, cell, tau):
+    p = torch.zeros(len(A))
+    p[cell] = 1
+    for _ in range(tau):
+        p = p @ A
+    return p
+''',
+        },
+    },
+    "5.7": {
+        "second": '''
+def stationary(A, tolerance):
+    N = len(A)
+    equations = torch.cat([A.T - torch.eye(N, dtype=A.dtype), torch.ones(1, N, dtype=A.dtype)])     # pi A = pi, sum 1
+    right = torch.zeros(N + 1, 1, dtype=A.dtype)
+    right[-1] = 1
+    return torch.linalg.lstsq(equations, right).solution[:, 0]
+''',
+        "third": '''
+def stationary(A, tolerance):
+    values, vectors = torch.linalg.eig(A.T)
+    pi = vectors[:, (values - 1).abs().argmin()].real
+    return pi / pi.sum()
+''',
+        "wrong": {
+            "right eigenvector": '''
+def stationary(A, tolerance):
+    pi = torch.full_like(A[0], 1 / len(A))
+    while (A @ pi - pi).abs().sum() > tolerance:
+        pi = A @ pi
+    return pi
+''',
+            "all move at once": '''
+def stationary(A, tolerance):
+    pi = torch.full_like(A[0], 1 / len(A))
+    while True:
+        after = pi @ A
+        if (after - pi).abs().sum() <= tolerance:
+            return after
+        pi = after
+''',
+            "a hundred steps": '''
+def stationary(A, tolerance):
+    pi = torch.full_like(A[0], 1 / len(A))
+    for _ in range(100):
+        pi = (pi + pi @ A) / 2
+    return pi
+''',
+            "sums of the columns": '''
+def stationary(A, tolerance):
+    return A.sum(0) / A.sum()
+''',
+            "the tolerance asked of half a step": '''
+def stationary(A, tolerance):
+    pi = torch.full_like(A[0], 1 / len(A))
+    while True:
+        after = (pi + pi @ A) / 2
+        if (after - pi).abs().sum() <= tolerance:
+            return pi
+        pi = after
+''',
+            "counts, not shares": '''
+def stationary(A, tolerance):
+    pi = torch.ones_like(A[0])
+    while (pi @ A - pi).abs().sum() > tolerance:
+        pi = (pi + pi @ A) / 2
+    return pi
+''',
+            "complex": '''
+def stationary(A, tolerance):
+    values, vectors = torch.linalg.eig(A.T)
+    pi = vectors[:, values.real.argmax()]
+    return pi / pi.sum()
+''',
+            "eigenvector of A": '''
+def stationary(A, tolerance):
+    values, vectors = torch.linalg.eig(A)
+    pi = vectors[:, values.real.argmax()].real
+    return pi / pi.sum()
+''',
+            "of length 1": '''
+def stationary(A, tolerance):
+    values, vectors = torch.linalg.eig(A.T)
+    return vectors[:, values.real.argmax()].real.abs()
+''',
+            "a row of a high power": '''
+def stationary(A, tolerance):
+    return torch.linalg.matrix_power(A, 1000)[0]
+''',
+            "float32 only": '''
+def stationary(A, tolerance):
+    pi = torch.ones(len(A)) / len(A)
+    while (pi @ A - pi).abs().sum() > tolerance:
+        pi = (pi + pi @ A) / 2
+    return pi
+''',
+        },
+    },
+    "5.8": {
+        "second": '''
+def segment_from_click(captured, cell):
+    """The nine cells around the click start; where they are after two steps, as far as it hangs together."""
+    from scipy import ndimage
+    H, W = captured.grids[-1]
+    A = captured.self_map((H, W))[0]
+    y, x = cell
+    near = torch.arange(H * W).reshape(H, W)[max(y - 2, 0):y + 3, max(x - 2, 0):x + 3].flatten()
+    p = (A[near].mean(0) @ A).reshape(H, W)
+    parts, _ = ndimage.label((p >= 0.2 * p.max()).cpu().numpy())
+    return torch.tensor(parts == parts[y, x]) if parts[y, x] else p >= 0.2 * p.max()
+''',
+        "third": '''
+def segment_from_click(captured, cell):
+    """Cells whose walks are like those of the cells around the click, by cosine, at two levels."""
+    H, W = captured.grids[-1]
+    y, x = cell
+    near = torch.arange(H * W).reshape(H, W)[max(y - 1, 0):y + 2, max(x - 1, 0):x + 2].flatten()
+    A = captured.self_map((H, W))[0]
+    coarse = captured.self_map((H // 2, W // 2))[0]
+    coarse = coarse.reshape(H // 2, W // 2, -1).repeat_interleave(2, 0).repeat_interleave(2, 1).flatten(0, 1)
+    score = 0
+    for rows in (A @ A, coarse):
+        rows = F.normalize(rows - rows.mean(0), dim=1)
+        score = score + (rows @ rows[near].T).mean(1)
+    return (score >= 0.4 * score.max()).reshape(H, W)
+''',
+        "wrong": {
+            "row of A": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    p = captured.self_map((H, W))[0][cell[0] * W + cell[1]]
+    return (p >= 0.1 * p.max()).reshape(H, W)
+''',
+            "row of A squared": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    A = captured.self_map((H, W))[0]
+    p = A[cell[0] * W + cell[1]] @ A
+    return (p >= 0.1 * p.max()).reshape(H, W)
+''',
+            "column of A": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    p = captured.self_map((H, W))[0][:, cell[0] * W + cell[1]]
+    return (p >= 0.1 * p.max()).reshape(H, W)
+''',
+            "eight steps": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    A = captured.self_map((H, W))[0]
+    p = A[cell[0] * W + cell[1]]
+    for _ in range(7):
+        p = p @ A
+    return (p >= 0.1 * p.max()).reshape(H, W)
+''',
+            "a disc": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    down, right = torch.arange(H)[:, None] - cell[0], torch.arange(W) - cell[1]
+    return down ** 2 + right ** 2 <= 49
+''',
+            "row and column exchanged": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    A = captured.self_map((H, W))[0]
+    x, y = cell
+    near = torch.arange(H * W).reshape(H, W)[max(y - 2, 0):y + 3, max(x - 2, 0):x + 3].flatten()
+    p = (A[near].mean(0) @ A).reshape(H, W)
+    return p >= 0.2 * p.max()
+''',
+            "scores instead of a mask": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    A = captured.self_map((H, W))[0]
+    return (A[cell[0] * W + cell[1]] @ A).reshape(H, W)
+''',
+            "in place": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    A = captured.self_map((H, W))[0]
+    A -= A.mean(0)
+    A /= A.norm(dim=1, keepdim=True)
+    score = (A @ A[cell[0] * W + cell[1]]).reshape(H, W)
+    return score >= 0.3 * score.max()
+''',
+            "flat": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    A = captured.self_map((H, W))[0]
+    p = A[cell[0] * W + cell[1]] @ A
+    return p >= 0.1 * p.max()
+''',
+            "the loudest cell whatever is clicked": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    A = captured.self_map((H, W))[0]
+    p = A[A.sum(0).argmax()] @ A
+    return (p >= 0.1 * p.max()).reshape(H, W)
+''',
+            "alike without the mean taken off": '''
+def segment_from_click(captured, cell):
+    H, W = captured.grids[-1]
+    A = captured.self_map((H, W))[0]
+    B = F.normalize(A @ A, dim=1)
+    return (B @ B[cell[0] * W + cell[1]] >= 0.6).reshape(H, W)
+''',
+        },
+    },
 }

@@ -1,12 +1,18 @@
 """05, HARD."""
+from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
 
+import minifaseg
 from minifaseg import hard, labelling
+from minifaseg.cartoon.painter import paint
+from minifaseg.cartoon.things import THINGS
+from minifaseg.cartoon.words import CLASSES
 
-from . import close, is_tensor, meaning, write_it_yourself
+from . import close, is_tensor, meaning, seeded, write_it_yourself
 
 VIEWS = {"__get__", "__getitem__", "T", "mT", "t", "transpose", "swapaxes", "permute", "view", "reshape", "contiguous", "clone", "detach", "to", "float",
          "double", "type", "cpu", "squeeze", "unsqueeze", "expand", "requires_grad_"}                       # they leave the matrix as it is
@@ -276,3 +282,199 @@ def check_5_5(student):
           "many steps should end at (1 - alpha) (I - alpha A)^-1 x; is the number of steps limited?", 1e-4)
     close(student.random_walk_with_restart(A, x, 0.9, 20), walk(A, 0.9, 20), "20 steps, not fewer and not more: does your loop end when little changes?", 1e-5)
     close(plain(student.random_walk_with_restart(watched(A), x, 0.6, 3)), walk(A, 0.6, 3), "y_{n+1} = alpha A y_n + (1 - alpha) x, from y_0 = x", 1e-4)
+
+
+def check_5_6(student):
+    A = rows(8)
+    before = A.clone()
+    P = torch.linalg.matrix_power
+    got = student.walkers(A, 2, 3)
+    unchanged(A, before)
+    start = torch.eye(8)[2]
+    three = P(A, 3)
+    close(got, three[2], "the distribution after 3 steps from `cell`: start from 1 in that cell and 0 elsewhere, and take p A three times", mistakes={
+        "this is the column: how likely walkers from each cell are to end in `cell`. Where walkers from `cell` end is p A, with p on the left of A": three[:, 2],
+        "one step too many: after tau = 3 steps A has been applied three times": P(A, 4)[2],
+        "one step too few: row `cell` of A is where the walker is after the first step": P(A, 2)[2],
+        "a single step; repeat it, each time from the last distribution": A[2],
+        "one step too many, and the column: p stands on the left of A": P(A, 4)[:, 2],
+        "one step too few, and the column: p stands on the left of A": P(A, 2)[:, 2],
+        "the powers of the entries of one row; two steps sum over all cells between: p A": A[2] ** 3,
+        "the powers of the entries of one row, made to sum to 1; two steps sum over all cells between: p A": A[2] ** 3 / (A[2] ** 3).sum(),
+        "the power of every entry of A; A^3 is A A A": (A ** 3)[2],
+        "all walkers start in `cell`; yours start in every cell alike": torch.ones(8) / 8 @ three,
+        "all walkers start in `cell`; yours start in every cell, one in each": torch.ones(8) @ three,
+        "all steps are added up; only where the walker is after the last one counts": A[2] + P(A, 2)[2] + three[2],
+        "the mean over the steps; only where the walker is after the last one counts": (A[2] + P(A, 2)[2] + three[2]) / 3,
+        "the start is added in; only where the walker is after the last step counts": (start + A[2] + P(A, 2)[2] + three[2]) / 4,
+        "a distribution sums to 1; yours is divided by its largest value": three[2] / three[2].max(),
+        "a distribution sums to 1; yours is stretched from 0 to 1": hard.minmax(three[2][None, :, None])[0, :, 0],
+        "nobody has moved: this is the distribution at tau = 0": start,
+        "cell counts from 0; yours is the walker of the cell before": three[1],
+        "a distribution (N,), one number for each cell; yours has a second axis": three[2][None],
+        "a distribution (N,), one number for each cell; yours is a column": three[2][:, None]})
+    close(student.walkers(A, 5, 0), torch.eye(8)[5], "tau = 0: the walker has not moved, so 1 in its cell and 0 elsewhere", mistakes={
+        "tau = 0: the walker has not moved; yours has taken a step": A[5]})
+    close(student.walkers(A, 5, 1), A[5], "tau = 1 is row `cell` of A", mistakes={"`tau` is an argument; yours takes three steps whatever it is": three[5]})
+    close(student.walkers(A, 0, 3), three[0], "the walker starts in `cell`, whichever it is", mistakes={"`cell` is an argument; yours starts in the same one whatever it is": three[2]})
+    A = rows(9)
+    close(plain(student.walkers(watched(A), 7, 6)), P(A.double(), 6)[7], "after 6 steps p A was taken six times", 1e-4)
+    with meaning("same dtype", "A may be float64, and a product wants one dtype: make the start with dtype=A.dtype"), \
+            meaning("expected scalar type", "A may be float64, and a product wants one dtype: make the start with dtype=A.dtype"):
+        close(student.walkers(A.double(), 7, 2), P(A.double(), 2)[7], "float64 works as well")
+
+
+def counted(A, limit):
+    """A as a tensor that raises after `limit` operations with it, so that no loop is without end."""
+    left = [limit]
+
+    class Counted(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):
+            left[0] -= 1
+            assert left[0] > 0, (f"after {limit} operations with A your loop has not ended: on a ring or a star walkers that all move at once swing to and fro for ever. "
+                                 "Let half of them stay in every step, (I + A) / 2: its pi is the same")
+            with torch._C.DisableTorchFunctionSubclass():
+                out = function(*args, **(kwargs or {}))
+            return out.as_subclass(Counted) if isinstance(out, torch.Tensor) and out.shape[-2:] == A.shape else out
+    return A.clone().as_subclass(Counted)
+
+
+def check_5_7(student):
+    star = torch.zeros(6, 6)                                                # the middle and five around it; all move at once: period 2
+    star[0, 1:], star[1:, 0] = torch.tensor([0.1, 0.3, 0.2, 0.1, 0.3]), 1
+    ring = torch.eye(5).roll(1, 1)                                          # period 5
+    weak = torch.block_diag(torch.full((3, 3), 1 / 3), torch.full((3, 3), 1 / 3))
+    weak[:3] *= 0.998
+    weak[3:] *= 0.999
+    weak[:3, 3], weak[3:, 0] = 0.002, weak[3:, 0] + 0.001                   # two cliques, twice as many go over as come back
+
+    def told(A, tolerance, what, limit=30000):
+        """pi of the student, checked for all but closeness."""
+        before = A.clone()
+        with meaning("same dtype", "A may be float64, and a product wants one dtype: make pi with dtype=A.dtype"), \
+                meaning("expected scalar type", "A may be float64, and a product wants one dtype: make pi with dtype=A.dtype"):
+            pi = plain(student.stationary(counted(A, limit), tolerance))
+        unchanged(A, before)
+        is_tensor(pi)
+        assert not pi.is_complex(), "eigenvectors come as complex numbers; the one of eigenvalue 1 is real: take .real, and divide by the sum"
+        N = len(A)
+        assert pi.shape == (N,), f"one number for each cell, shape ({N},); yours is {tuple(pi.shape)}"
+        assert pi.isfinite().all(), "your pi holds NaN or infinite numbers"
+        double, A = pi.double(), A.double()
+        even = (double - double.mean()).abs().max() < 1e-6
+        assert abs(double.sum() - 1) < 1e-3, f"pi is a distribution and sums to 1; yours sums to {double.sum().item():.4g}"
+        residual = (double @ A - double).abs().sum().item()
+        if residual <= 1.0001 * tolerance + 1e-7 * (pi.dtype == torch.float32):
+            assert (double > -1e-6).all(), "pi is a distribution: no entry is below 0"
+            return double
+        assert not even, f"pi A = pi does not hold on {what}: an even spread is A 1 = 1, the right eigenvector. Walkers step by pi A, with pi on the left"
+        columns = A.sum(0) / N
+        assert (double - columns).abs().max() > 1e-5, f"on {what} yours is one step from an even spread, the sums of the columns; step on until nothing changes"
+        assert residual > 2.0001 * tolerance, \
+            f"nearly: sum |pi A - pi| is up to twice the tolerance on {what}. A half-lazy step is half as long as a step; ask the tolerance of pi A - pi"
+        raise AssertionError(f"pi A = pi does not hold on {what}: sum |pi A - pi| is {residual:.2g}, and the tolerance is {tolerance:.0e}")
+
+    def exact(A):
+        """By a linear system: N - 1 of the equations pi (A - I) = 0, and the sum."""
+        N = len(A)
+        M = (A.double() - torch.eye(N).double()).T
+        M[-1] = 1
+        return torch.linalg.solve(M, torch.eye(N).double()[-1])
+
+    A = rows(12)
+    want = exact(A)
+    close(told(A, 1e-5, "a random map"), want, "your pi is not the stationary distribution of a random map", 1e-3)
+    close(told(star, 1e-4, "a star, where walkers in the middle step out and all others step in"), exact(star), "on a star half of the walkers are in the middle", 1e-2, mistakes={
+        "on a star all walkers move out and in at once, and pi holds half of them in the middle": exact(star).roll(1)})
+    close(told(ring, 1e-4, "a ring, where everybody steps to the next cell"), torch.full((5,), 0.2).double(), "on a ring every cell holds as many as the others", 1e-2)
+    told(weak, 1e-5, "two cliques with a weak bond (a slow walk: is the number of steps limited?)", limit=300000)
+    told((2 * torch.randn(7, 7).double()).softmax(1), 1e-11, "a map in float64 with a tolerance of 1e-11")
+
+
+# Scenes of two things each: pairs in a fixed order, so that two things of a scene are never of one kind. The names are not told to the network, which is
+# captured under "picture". Mean IoU of these 21 clicks: all cells 0.11; row of A from 0.1 of its maximum 0.30, from its best share, 0.03, 0.48; row of A^2 from 0.1
+# 0.40, from its best, 0.15, 0.48; a disc around the click, best radius (7 cells), 0.47. Ideas: rows of A^2 compared by correlation 0.54, and what hangs together
+# with the click 0.65; walkers from 25 cells around it, and what hangs together, 0.67; correlation with nine cells, and what hangs together, 0.72; 16 x 16 beside it 0.74.
+CLICKED_SCENES, CLICK_BAR = range(7400, 7412), 0.55
+
+
+@cache
+def clicks():
+    """[(captured, clicked cell (row, column), truth (H, W))]"""
+    model = minifaseg.load("cartoon", "cpu", "float32")
+    method = minifaseg.make_method("faseg", model, flip=False)
+    kinds, found = sorted(THINGS), []
+    for n, seed in enumerate(CLICKED_SCENES):
+        things = kinds[n % len(kinds)], kinds[(n + 5) % len(kinds)]
+        scene = paint(seed, 128, things=things)
+        captured = method.capture(model, scene.image, ("picture",))
+        for grid in captured.grids:
+            captured.self_map(grid)
+        dice = seeded(seed)
+        for name in things:
+            pixels = torch.tensor(scene.labels == CLASSES.index(name) + 1).float()
+            truth = F.avg_pool2d(pixels[None, None], 4)[0, 0] >= 0.5                        # (32, 32)
+            inner = F.avg_pool2d(truth[None, None].float(), 3, 1, 1)[0, 0] > 0.99           # all nine cells around lie on it
+            places = inner.flatten().nonzero()[:, 0]
+            if len(places) >= 10:
+                cell = places[torch.randint(len(places), (1,), generator=dice)].item()
+                found.append((captured, divmod(cell, truth.shape[1]), truth))
+    return found
+
+
+def own_copy(captured):
+    """The same record with maps of its own, so that nothing a student writes into them lasts."""
+    return replace(captured, _maps={grid: A.clone() for grid, A in captured._maps.items()})
+
+
+def overlap(mask, truth):
+    return ((mask & truth).sum() / (mask | truth).sum()).item()
+
+
+def check_5_8(student):
+    def told(captured, cell):
+        copy = own_copy(captured)
+        mask = student.segment_from_click(copy, cell)
+        H, W = captured.grids[-1]
+        is_tensor(mask)
+        assert mask.dtype == torch.bool, f"the mask holds True and False (torch.bool); yours is {str(mask.dtype).removeprefix('torch.')}: compare with a threshold"
+        assert mask.shape == (H, W), f"the mask has the shape of the finest grid, ({H}, {W}); yours is {tuple(mask.shape)}"
+        kept = all(torch.equal(A, copy._maps[grid]) for grid, A in captured._maps.items())
+        assert kept, "your function changes the map that `captured` keeps, and the next click would meet it changed: make a new tensor (B = A - ..., not A -= ...)"
+        return mask
+
+    cases = clicks()
+    masks = [told(captured, cell) for captured, cell, _ in cases]
+    score = lambda masks: sum(overlap(m, truth) for m, (_, _, truth) in zip(masks, cases)) / len(cases)
+    got = score(masks)
+    if got >= CLICK_BAR:
+        return
+
+    # Not good enough: what does it do?
+    numbers = f"mean IoU {got:.2f} of {len(cases)} clicks, and {CLICK_BAR} is asked for"
+    assert any(m.any() for m in masks), f"your masks are empty ({numbers})"
+    assert not all(m.all() for m in masks), f"your masks are the whole picture ({numbers}): too many steps, or too low a threshold?"
+    few = range(0, len(cases), 3)
+    alike = lambda captured, cell: sum(torch.equal(told(captured(i), cell(i)), masks[i]) for i in few) > 0.7 * len(few)
+    assert not alike(lambda i: cases[i][0], lambda i: (3, 3)), f"your mask is the same wherever one clicks ({numbers}): start from `cell`"
+    assert not alike(lambda i: cases[i - 4][0], lambda i: cases[i][1]), \
+        f"your mask is the same whatever the picture is ({numbers}): a shape drawn around the click knows nothing of the thing; the self-attention does"
+    turned = sum(overlap(told(cases[i][0], cases[i][1][::-1]), cases[i][2]) for i in few) / len(few)
+    straight = sum(overlap(masks[i], cases[i][2]) for i in few) / len(few)
+    assert turned < straight + 0.05, f"row and column are exchanged ({numbers}): cell is (row, column), and its place in A is row * W + column"
+    assert score([m.T for m in masks]) < got + 0.05, f"your mask has rows and columns exchanged ({numbers}): cells are numbered row by row, reshape(H, W)"
+    assert score([~m for m in masks]) < got + 0.05, f"your masks are inside out ({numbers}): True where the thing is"
+    levels = {"where the walker is after one step (a row of A)": lambda A, i: A[i], "where the walker is after two steps (a row of A^2)": lambda A, i: A[i] @ A,
+              "where the walker is after three steps (a row of A^3)": lambda A, i: A[i] @ A @ A, "where the walker is after four steps (a row of A^4)": lambda A, i: A[i] @ A @ A @ A,
+              "who looks at the cell (a column of A)": lambda A, i: A[:, i], "who comes to the cell in two steps (a column of A^2)": lambda A, i: A @ A[:, i]}
+    cut = lambda mask, p: mask.any() and not mask.all() and p[mask.flatten()].min() >= p[~mask.flatten()].max() - 1e-9
+    found = sum((m & truth).sum() / truth.sum() for m, (_, _, truth) in zip(masks, cases)) / len(cases)
+    pure = sum((m & truth).sum() / m.sum().clamp_min(1) for m, (_, _, truth) in zip(masks, cases)) / len(cases)
+    numbers += f"; of the thing you mark {100 * found:.0f} %, and of what you mark {100 * pure:.0f} % lies on it"
+    for said, of in levels.items():
+        same = [cut(masks[i], of(cases[i][0].self_map((32, 32))[0], cases[i][1][0] * 32 + cases[i][1][1])) for i in few]
+        assert sum(same) < 0.7 * len(few), f"a threshold on {said} is not enough ({numbers}): one cell's walker knows one spot of the thing. Who else walks as it does?"
+    advice = "too little: a single cell knows one spot of the thing, its neighbours know others" if found < pure - 0.15 else \
+        "too much: what do all walkers share, wherever they start? And does what you mark hang together with the click?" if pure < found - 0.15 else "who else walks as the clicked cell does, and does it hang together with it?"
+    raise AssertionError(f"{numbers}: {advice}")
