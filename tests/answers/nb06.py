@@ -356,4 +356,107 @@ def confusion(truth, labels, n):
 ''',
         },
     },
+    "6.4": {
+        "second": '''
+def choose_threshold(scores):
+    best = scores.amax(0).flatten().sort().values                   # Otsu: the cut between two groups that differ most
+    n = len(best)
+    if n < 2:
+        return 0.0
+    below = torch.arange(1, n)
+    low = best.cumsum(0)[:-1] / below
+    high = (best.sum() - best.cumsum(0)[:-1]) / (n - below)
+    i = (below * (n - below) * (high - low) ** 2).argmax()
+    if low[i] > high[i] / 2:                                        # the lower group is not low: nothing to reject
+        return 0.0
+    return ((best[i] + best[i + 1]) / 2).item()
+''',
+        "third": '''
+def choose_threshold(scores):
+    best = scores.amax(0)
+    share = (best < 0.25).float().mean().item()                     # a share of the area that nobody claims
+    return 0.4 if share > 0.05 else 0.0
+''',
+        "wrong": {
+            "a constant": '''
+def choose_threshold(scores):
+    return 0.3
+''',
+            "a constant, the best of its kind": '''
+def choose_threshold(scores):
+    return 0.2
+''',
+            "Otsu, always two groups": '''
+def choose_threshold(scores):
+    best = scores.amax(0).flatten().sort().values
+    n = len(best)
+    if n < 2:
+        return 0.0
+    below = torch.arange(1, n)
+    low = best.cumsum(0)[:-1] / below
+    high = (best.sum() - best.cumsum(0)[:-1]) / (n - below)
+    i = (below * (n - below) * (high - low) ** 2).argmax()
+    return ((best[i] + best[i + 1]) / 2).item()
+''',
+            "Otsu over the scores of all classes": '''
+def choose_threshold(scores):
+    best = scores.flatten().sort().values
+    n = len(best)
+    if n < 2:
+        return 0.0
+    below = torch.arange(1, n)
+    low = best.cumsum(0)[:-1] / below
+    high = (best.sum() - best.cumsum(0)[:-1]) / (n - below)
+    i = (below * (n - below) * (high - low) ** 2).argmax()
+    return ((best[i] + best[i + 1]) / 2).item()
+''',
+            "largest gap": '''
+def choose_threshold(scores):
+    best = scores.amax(0).flatten().sort().values
+    if len(best) < 2:
+        return 0.0
+    i = best.diff().argmax()
+    return ((best[i] + best[i + 1]) / 2).item()
+''',
+            "a share of the highest score, which is about 1 everywhere": '''
+def choose_threshold(scores):
+    return 0.3 * scores.max().item()
+''',
+            "half of the mean": '''
+def choose_threshold(scores):
+    return scores.amax(0).mean().item() / 2
+''',
+            "a fixed share of the area": '''
+def choose_threshold(scores):
+    return scores.amax(0).quantile(0.3).item()
+''',
+            "upside down": '''
+def choose_threshold(scores):
+    return 0.4 if (scores.amax(0) < 0.25).float().mean() < 0.05 else 0.0
+''',
+            "the first class alone": '''
+def choose_threshold(scores):
+    return 0.4 if (scores[0] < 0.25).float().mean() > 0.05 else 0.0
+''',
+            "a tensor": '''
+def choose_threshold(scores):
+    return scores.amax(0).min()
+''',
+            "random": '''
+def choose_threshold(scores):
+    return torch.rand(()).item()
+''',
+            "an empty group": '''
+def choose_threshold(scores):
+    best = scores.amax(0)
+    low = best[best < best.mean()].mean().item()
+    return low if low < 0.4 else 0.0
+''',
+            "writes into the scores": '''
+def choose_threshold(scores):
+    scores[scores < 0.25] = 0
+    return 0.4 if (scores.amax(0) == 0).float().mean() > 0.05 else 0.0
+''',
+        },
+    },
 }

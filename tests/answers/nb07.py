@@ -681,4 +681,178 @@ def trust(s, x):
 ''',
         },
     },
+    "7.4": {
+        "second": '''
+def own_scores(method, captured):
+    A = captured.self_map(captured.grids[-1]) ** 1.5                # like listens to like, and less to the rest
+    A = A / A.sum(-1, keepdim=True)
+    y = A @ method.class_maps(captured, captured.lookup)
+    low, high = y.amin(1, keepdim=True), y.amax(1, keepdim=True)
+    y = (y - low) / (high - low).clamp_min(1e-9)
+    picture, mirrored = y.transpose(1, 2).unflatten(2, captured.grids[-1])
+    return (picture + mirrored.flip(-1)) / 2
+''',
+        "third": '''
+def stretched(y):
+    low, high = y.amin(1, keepdim=True), y.amax(1, keepdim=True)
+    return (y - low) / (high - low).clamp_min(1e-9)
+
+def own_scores(method, captured):
+    grid = captured.grids[-1]
+    x = method.class_maps(captured, captured.lookup)
+    refined = captured.apply_self_attention(grid, x)
+    y = (stretched(x) + 2 * stretched(refined)) / 3                 # part of it stays where it was
+    return ttf.merge(hard.as_image(y, grid))
+''',
+        "wrong": {
+            "package scores": '''
+def own_scores(method, captured):
+    return method.scores(captured)
+''',
+            "package refine": '''
+def own_scores(method, captured):
+    x = method.class_maps(captured, captured.lookup)
+    s = hard.refine(captured, x, method.levels, 2)
+    return ttf.merge(hard.as_image(s, captured.grids[-1]))
+''',
+            "FA-Seg written out": '''
+def own_scores(method, captured):
+    grid = captured.grids[-1]
+    y = captured.self_map(grid) @ method.class_maps(captured, captured.lookup)
+    return ttf.merge(hard.as_image(hard.minmax(y), grid))
+''',
+            "cross-attention alone": '''
+def own_scores(method, captured):
+    x = method.class_maps(captured, captured.lookup)
+    return ttf.merge(hard.as_image(hard.minmax(x), captured.grids[-1]))
+''',
+            "blurred, which knows no edges": '''
+def own_scores(method, captured):
+    x = hard.as_image(hard.minmax(method.class_maps(captured, captured.lookup)), captured.grids[-1])
+    return ttf.merge(F.avg_pool2d(x, 3, stride=1, padding=1))
+''',
+            "mirror view not turned back": '''
+def own_scores(method, captured):
+    grid = captured.grids[-1]
+    y = captured.self_map(grid) @ method.class_maps(captured, captured.lookup)
+    return hard.as_image(hard.minmax(y), grid).mean(0)
+''',
+            "raw attention, not stretched": '''
+def own_scores(method, captured):
+    grid = captured.grids[-1]
+    return ttf.merge(hard.as_image(captured.self_map(grid) @ method.class_maps(captured, captured.lookup), grid))
+''',
+            "both views": '''
+def own_scores(method, captured):
+    return hard.as_image(hard.minmax(method.class_maps(captured, captured.lookup)), captured.grids[-1])
+''',
+            "NaN": '''
+def own_scores(method, captured):
+    grid = captured.grids[-1]
+    x = hard.minmax(method.class_maps(captured, captured.lookup))
+    y = captured.self_map(grid) @ x
+    return ttf.merge(hard.as_image((y - y) / (x - x), grid))
+''',
+            "noise on top": '''
+def own_scores(method, captured):
+    grid = captured.grids[-1]
+    y = captured.self_map(grid) @ method.class_maps(captured, captured.lookup)
+    s = ttf.merge(hard.as_image(hard.minmax(y), grid))
+    return s + 0.05 * torch.rand_like(s)
+''',
+        },
+    },
+    "7.5": {
+        "second": '''
+def twin_scores(method, captured, names, text):
+    s = method.scores(captured)
+    plain = minifaseg.make_method("faseg", tau=0, cross=method.cross, levels=method.levels)
+    ahead = plain.scores(captured)[:2].diff(dim=0)                  # (1, h, w): second minus first
+    both = s[:2].amax(0, keepdim=True)
+    votes = F.avg_pool2d(ahead * both, 9, stride=1, padding=4)      # the neighbours decide, too
+    whose = torch.cat([votes <= 0, votes > 0]).float()
+    return torch.cat([both * whose, s[2:]])
+''',
+        "third": '''
+def twin_scores(method, captured, names, text):
+    s = method.scores(captured)
+    one, other = (name.split() for name in names[:2])
+    noun = method.scores(captured, prompts.class_prompts(text, (one[-1], *names[2:])))
+    where = noun[0]                                                 # the noun says where
+    colours = method.scores(captured, prompts.class_prompts(text, (one[0], other[0])))
+    x = torch.arange(s.shape[2])
+    ahead = (colours[0] - colours[1]) * where ** 4
+    middle = [(side.clamp_min(0).sum(0) * x).sum() / side.clamp_min(0).sum() for side in (ahead, -ahead)]
+    near = ((x - middle[0]).abs() < (x - middle[1]).abs()).float()
+    both = torch.maximum(s[:2].amax(0), where)
+    return torch.cat([(both * near)[None], (both * (1 - near))[None], s[2:]])
+''',
+        "wrong": {
+            "asked plainly": '''
+def twin_scores(method, captured, names, text):
+    return method.scores(captured)
+''',
+            "the noun for both": '''
+def twin_scores(method, captured, names, text):
+    noun = names[0].split()[-1]
+    s = method.scores(captured, prompts.class_prompts(text, (noun, *names[2:])))
+    return torch.cat([s[:1], s])
+''',
+            "colour words alone": '''
+def twin_scores(method, captured, names, text):
+    colours = [name.split()[0] for name in names[:2]]
+    s = method.scores(captured, prompts.class_prompts(text, colours))
+    return torch.cat([s, method.scores(captured)[2:]])
+''',
+            "noun times colour": '''
+def twin_scores(method, captured, names, text):
+    s = method.scores(captured)
+    colours = method.scores(captured, prompts.class_prompts(text, [name.split()[0] for name in names[:2]]))
+    noun = method.scores(captured, prompts.class_prompts(text, [names[0].split()[-1]]))
+    return torch.cat([noun * colours, s[2:]])
+''',
+            "raised": '''
+def twin_scores(method, captured, names, text):
+    s = method.scores(captured)
+    return torch.cat([1.3 * s[:2], s[2:]])
+''',
+            "exchanged": '''
+def twin_scores(method, captured, names, text):
+    s = method.scores(captured)
+    return torch.cat([s[:2].flip(0), s[2:]])
+''',
+            "the first is on the left": '''
+def twin_scores(method, captured, names, text):
+    s = method.scores(captured)
+    left = (torch.arange(s.shape[2]) < s.shape[2] / 2).float()
+    both = s[:2].amax(0, keepdim=True)
+    return torch.cat([both * left, both * (1 - left), s[2:]])
+''',
+            "unrefined": '''
+def twin_scores(method, captured, names, text):
+    plain = minifaseg.make_method("faseg", tau=0, cross=method.cross, levels=method.levels)
+    return plain.scores(captured)
+''',
+            "each in a prompt of its own": '''
+def twin_scores(method, captured, names, text):
+    return method.scores(captured, prompts.class_prompts(text, names, alone=True))
+''',
+            "the larger one takes all": '''
+def twin_scores(method, captured, names, text):
+    s = method.scores(captured)
+    both = s[:2].amax(0, keepdim=True)
+    return torch.cat([both * (s[:1] >= s[1:2]), both * (s[:1] < s[1:2]), s[2:]])
+''',
+            "the twins' maps alone": '''
+def twin_scores(method, captured, names, text):
+    return method.scores(captured)[:2]
+''',
+            "NaN": '''
+def twin_scores(method, captured, names, text):
+    s = method.scores(captured)
+    share = (s[:2] - 1).clamp_min(0)
+    return torch.cat([s[:2] * share / share.sum(0, keepdim=True), s[2:]])
+''',
+        },
+    },
 }

@@ -1,9 +1,15 @@
-"""Hidden tests of notebook 06: flipping, labels, confusion matrix."""
+"""Hidden tests of notebook 06: flipping, labels, confusion matrix, and a threshold from the score maps alone."""
 import re
+from functools import cache
 
+import numpy as np
 import torch
 
+import minifaseg
 from minifaseg import labelling, ttf
+from minifaseg.cartoon.painter import paint
+from minifaseg.cartoon.things import THINGS
+from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate import metrics
 
 from . import close, is_tensor, write_it_yourself
@@ -202,3 +208,80 @@ def check_6_3(student):
     assert right, "uint8 maps should work, too: 20 * 30 does not fit into 8 bits, so convert with .long() first"
     nothing = student.confusion(torch.full((2, 2), 255), torch.zeros(2, 2, dtype=torch.long), 3)
     assert nothing.shape == (3, 3) and nothing.sum() == 0, "where no pixel's truth is known, all counts are 0"
+
+
+# Of scenes 7000 to 7029, picked because one threshold for all does badly: none of the first six has background, nine have.
+EVERYTHING, PAPER, ONE = (7008, 7009, 7011, 7012, 7013, 7014), range(7015, 7018), range(7016, 7021)
+# Mean of the pictures' mIoU: the package's 0.30 gives 0.781, the best constant (0.20) 0.793, Otsu's threshold where cells
+# score low 0.853, where not 0, two means likewise 0.853, "0.4 if a twentieth is below 0.25, else 0" 0.835; the best of each picture 0.86.
+FIXED, OVER_FIXED = 0.3, 0.035
+
+
+@cache
+def pictures():
+    """Per picture: what is looked for, scores (K, h, w), truth (H, W), best score and its class's label (H, W)."""
+    model = minifaseg.load("cartoon", "cpu", "float32")
+    method, found = minifaseg.make_method("faseg", model), []
+    for kind, seeds in {"everything": EVERYTHING, "paper": PAPER, "one": ONE}.items():
+        for seed in seeds:
+            scene = paint(seed, model.side, backdrop="" if kind == "paper" else None)
+            names = tuple(c for c in scene.classes if c in THINGS)[:1] if kind == "one" else scene.classes
+            own = np.array([CLASSES.index(c) + 1 for c in names])
+            truth = np.where(np.isin(scene.labels, own), scene.labels, 0)
+            scores = method.scores(method.capture(model, scene.image, names))
+            best, k = (y.numpy() for y in labelling.upsample(scores, truth.shape[::-1]).max(0))
+            found.append((kind, scores, truth, best, own[k]))
+    return found
+
+
+def miou_of(picture, threshold):
+    """mIoU of one picture, over what occurs in it or is found in it, background among it."""
+    _, _, truth, best, winner = picture
+    labels = np.where(best >= threshold, winner, 0)
+    return np.nanmean(metrics.iou(metrics.confusion(truth, labels, len(CLASSES) + 1)))
+
+
+def check_6_4(student):
+    def told(scores):
+        kept = scores.clone()
+        got = student.choose_threshold(scores)
+        assert torch.equal(scores, kept), "choose_threshold changed the scores it was given"
+        assert got is not None, "nothing is returned; return the threshold"
+        assert isinstance(got, (int, float)) and not isinstance(got, bool), f"return a Python float (.item() makes one of a tensor); yours is of type {type(got).__name__}"
+        assert np.isfinite(got), f"your threshold is {got}; what if all cells have the same score, or a group of cells is empty?"
+        return float(got)
+
+    told(torch.full((2, 4, 4), 0.5))
+    told(torch.tensor([[[0.2]]]))
+    scores = torch.rand(4, 6, 7)
+    scores[0] = 0.5 + scores[0] / 2
+    first = told(scores)
+    assert first == told(scores), "two calls with the same scores differ: a threshold that is drawn at random has learned nothing from them"
+    difference = abs(told(scores[[2, 0, 3, 1]]) - first)
+    assert difference < 1e-4, f"the order of the classes should not matter; your threshold changes by {difference:.3f} when they are asked in another order"
+
+    cases = pictures()
+    thresholds = [told(scores) for _, scores, *_ in cases]
+    assert max(thresholds) - min(thresholds) > 0.03, (f"the threshold is {min(thresholds):.3f} to {max(thresholds):.3f}, the same for every picture but for trifles. Look at the scores: "
+                                                      "is anything low in this picture? (The highest score says nothing: min-max makes it about 1 everywhere)")
+    mious = np.array([miou_of(c, t) for c, t in zip(cases, thresholds)])
+    fixed = np.array([miou_of(c, FIXED) for c in cases])
+    if mious.mean() >= fixed.mean() + OVER_FIXED:
+        return
+
+    # Not good enough: where does it lose?
+    numbers = f"mean mIoU {mious.mean():.3f}, with the fixed {FIXED} {fixed.mean():.3f}; at least {fixed.mean() + OVER_FIXED:.3f} is asked for"
+    full = np.array([kind == "everything" for kind, *_ in cases])
+    rejected = np.array([(best < t).mean() for (_, _, _, best, _), t in zip(cases, thresholds)])
+    background = np.mean([(truth == 0).mean() for kind, _, truth, *_ in cases if kind != "everything"])
+    low, high = np.mean(np.array(thresholds)[full]), np.mean(np.array(thresholds)[~full])
+    more = [told(torch.cat([scores, torch.zeros_like(scores[:1])])) for _, scores, *_ in cases]
+    assert high >= low or rejected[~full].mean() > 0.7 * background, (f"your threshold is upside down ({numbers}): {low:.2f} on average where no pixel is background, {high:.2f} where many are. "
+                                                                      "It should be lower where nothing is to be rejected")
+    assert np.abs(np.subtract(more, thresholds)).max() < 0.02, \
+        f"one more class that scores 0 everywhere changes no label, but it changes your threshold ({numbers}): it is the best score of each cell that meets the threshold"
+    assert rejected[full].mean() < 0.02, (f"{rejected[full].mean():.0%} of the pixels become background in pictures that have none ({numbers}): "
+                                          "a rule that splits the cells finds two groups everywhere. How low does the lower one have to be?")
+    assert mious[full].mean() >= fixed[full].mean(), f"where no pixel is background your mIoU is {mious[full].mean():.3f}, with the fixed {FIXED} {fixed[full].mean():.3f} ({numbers})"
+    raise AssertionError(f"where there is background your mIoU is {mious[~full].mean():.3f}, with the fixed {FIXED} {fixed[~full].mean():.3f} ({numbers}). "
+                         f"Of these pixels {background:.0%} are background, you reject {rejected[~full].mean():.0%}")
