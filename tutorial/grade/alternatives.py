@@ -39,7 +39,7 @@ def unlabelled(value: int) -> Change:
 # 01: pictures in another range
 
 
-def from_0_to(peak: float, as_what: str, error: str) -> Change:
+def from_0_to(peak: int, as_what: str, error: str) -> Change:
     def before(a):
         return {name: (picture + 1) * (peak / 2) for name, picture in a.items()}
 
@@ -49,7 +49,7 @@ def from_0_to(peak: float, as_what: str, error: str) -> Change:
               "torch.zeros(2, 3, 4, 5) - 1, torch.zeros(2, 3, 4, 5)":
                   f"torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5) + {error}",
               "an error of 1 everywhere, of at most 2,": f"an error of {error} everywhere, of at most {peak},",
-              "4 / (a - b)": f"{peak} ** 2 / (a - b)"},
+              "4 / (a - b)": f"{peak} ** 2 / (a - b)" if peak > 1 else "1 / (a - b)"},
         before=before,
         says={"[-1, 1]": f"[0, {peak}]", "can have, 2": f"can have, {peak}", "peak-to-peak of 2": f"peak-to-peak of {peak}",
               "peak-to-peak D of 2, so D x D = 4; yours takes 1": f"peak-to-peak D of {peak}; yours takes half of it",
@@ -87,6 +87,7 @@ CHANNELS_SECOND = Change(
           "and `k.transpose(1, 2)` transposes": "and `q.transpose(1, 2)` transposes",
           "q (h, N, d), k (h, M, d)": "q (h, d, N), k (h, d, M)",
           "torch.randn(2, 5, 4), torch.randn(2, 7, 4)": "torch.randn(2, 4, 5), torch.randn(2, 4, 7)",
+          "the last number of `q`'s shape": "the second number of `q`'s shape",
           "q @ k.transpose(1, 2) / q.shape[-1] ** 0.5": "q.transpose(1, 2) @ k / q.shape[1] ** 0.5"},
     before=lambda a: {name: x.transpose(1, 2) for name, x in a.items()})
 
@@ -97,7 +98,7 @@ CHANNELS_SECOND = Change(
 TOKENS_FIRST = Change(
     text={r"$N \times T$": r"$T \times N$", "C_{:,j}": "C_{j,:}", "Attention C (N, T)": "Attention C (T, N)",
           "torch.rand(6, 9)": "torch.rand(9, 6)", "[[0.5, 0.1, 0.3, 0.1]]": "[[0.5], [0.1], [0.3], [0.1]]",
-          "C[:, span].mean(-1)": "C[span].mean(0)"},
+          "selects columns as well": "selects rows as well", "C[:, span].mean(-1)": "C[span].mean(0)"},
     before=lambda a: a | {"C": a["C"].T},
     says={"columns": "rows", "rows": "columns", "column": "row", "row": "column",
           "too far left": "too early", "too far right": "too late"})
@@ -106,11 +107,11 @@ TOKENS_FIRST = Change(
 # 05: maps in another layout, and alpha for the way home
 
 
-def layout(shape: str, axes: str, solution: str, before, after, says: dict[str, str], tests: dict[str, str]) -> Change:
+def layout(shape: str, axes: str, hint: str, solution: str, before, after, says: dict[str, str], tests: dict[str, str]) -> Change:
     """Min-max of maps of another shape, over other axes."""
     return Change(
         text={"y (N, K) to [0, 1] over the N cells: (N, K)": f"y {shape} to [0, 1] over {axes}: {shape}",
-              "low, high = y.amin(0), y.amax(0) # (K,)": solution, **tests},
+              "value of a *column*: over dim 0.": hint, "low, high = y.amin(0), y.amax(0) # (K,)": solution, **tests},
         before=lambda a: {"y": before(a["y"])},
         after=lambda got, a: after(checked(got, before(a["y"]).shape), a["y"]), says=says)
 
@@ -122,16 +123,18 @@ def as_picture(y):
 
 
 LAYOUTS = [
-    layout("(K, N)", "the N cells", "low, high = y.amin(1, keepdim=True), y.amax(1, keepdim=True)        # (K, 1)",
+    layout("(K, N)", "the N cells", "value of a *row*: over dim 1.",
+           "low, high = y.amin(1, keepdim=True), y.amax(1, keepdim=True)        # (K, 1)",
            lambda y: y.T, lambda got, y: got.T, {"(column)": "(row)", "(rows, dim 0)": "(columns, dim 1)"},
            {"y_{i,c}": "y_{c,i}", "y_{j,c}": "y_{c,j}", "(y)_{i,c}": "(y)_{c,i}",
             "[[1.0, 10.0], [2.0, 10.0], [5.0, 10.0]]": "[[1.0, 2.0, 5.0], [10.0, 10.0, 10.0]]",
             "(3, 2)": "(2, 3)", "test_y[:, 0]": "test_y[0]", "test_y[:, 1]": "test_y[1]"}),
-    layout("(H, W, K)", "H and W", "low, high = y.amin((0, 1)), y.amax((0, 1))                                      # (K,)",
+    layout("(H, W, K)", "H and W", "value of a *picture*: over dim 0 and dim 1.",
+           "low, high = y.amin((0, 1)), y.amax((0, 1))                                      # (K,)",
            as_picture, lambda got, y: got.reshape(y.shape), {"(column)": "(last axis)", "(rows, dim 0)": "(dim 0 and dim 1)"},
            {"[[1.0, 10.0], [2.0, 10.0], [5.0, 10.0]]": "[[[1.0, 10.0], [2.0, 10.0], [5.0, 10.0]]]",
             "(3, 2)": "(1, 3, 2)", "test_y[:, 0]": "test_y[0, :, 0]", "test_y[:, 1]": "test_y[0, :, 1]"}),
-    layout("(K, H, W)", "H and W",
+    layout("(K, H, W)", "H and W", "value of a *picture*: over dim 1 and dim 2.",
            "low = y.amin((1, 2), keepdim=True)\n    high = y.amax((1, 2), keepdim=True)                                             # (K, 1, 1)",
            lambda y: as_picture(y).permute(2, 0, 1), lambda got, y: got.permute(1, 2, 0).reshape(y.shape),
            {"(column)": "(first axis)", "(rows, dim 0)": "(dim 1 and dim 2)"},
