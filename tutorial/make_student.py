@@ -1,6 +1,11 @@
 """Makes the students' version of the notebooks.
 
     python tutorial/make_student.py OUT/
+    python tutorial/make_student.py OUT/ --variant 7 --solutions FOLDER/
+
+The solutions of these notebooks are public. A variant, any number from 1 on, changes most exercises
+(grade/variants.py): students get other notebooks, and the grader takes the same --variant. Into
+FOLDER go the lecturer's own notebooks of that variant, with solutions and hidden tests.
 
 Below its docstring, a solution becomes "# your code here" and NotImplementedError("Exercise 5.2").
 Hidden tests and outputs are left out. The tests that stay are put into `with exercise("5.2"):`
@@ -46,7 +51,7 @@ are solved or not.
 - **To grade yourself**, save the notebook. If you have the project, run in its folder, with the
   path of your notebook:
 
-  `python -m pytest tutorial/grade --notebook PATH/{name}`
+  `python -m pytest tutorial/grade --notebook PATH/{name}{variant}`
 
   If you do not have it, the tests that you see are all there is: hand in when they pass.
 
@@ -96,13 +101,14 @@ def student_metadata(cell: dict) -> dict:
     return metadata
 
 
-def student(notebook: dict, name: str, files: set[Path]) -> dict:
+def student(notebook: dict, name: str, files: set[Path], variant: int | None = None) -> dict:
     """A notebook as read from its JSON, without what students should not see.
 
-    name: of its file; files: those that students get.
+    name: of its file; files: those that students get; variant: its number, if it is one.
     """
+    option = "" if variant is None else f" --variant {variant}"
     first = {"cell_type": "markdown", "id": "how-to-work", "metadata": {},
-             "source": HOW_TO_WORK.format(name=name).splitlines(keepends=True)}
+             "source": HOW_TO_WORK.format(name=name, variant=option).splitlines(keepends=True)}
     cells = [first]
     for cell in notebook["cells"]:
         text = "".join(cell["source"])
@@ -198,12 +204,39 @@ def page(path: Path, files: set[Path]) -> bytes:
     return path.read_bytes()
 
 
-def write_notebooks(notebooks: list[Path], out: Path, force: bool) -> list[str]:
+def read(path: Path, variant: int | None) -> dict:
+    """A lecturer's notebook, in a variant if one is asked for."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    if variant is None:
+        return notebook
+    from grade.variants import changed  # loads torch
+    return changed(notebook, variant)
+
+
+def write_solutions(notebooks: list[Path], folder: Path, variant: int) -> None:
+    """The lecturer's notebooks of a variant, and what they need beside themselves to run.
+
+    Outputs are left out, for they are the original's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in MODULES:
+        shutil.copy(HERE / name, folder)
+    shutil.copytree(HERE / "figures", folder / "figures", dirs_exist_ok=True)
+    for path in notebooks:
+        notebook = read(path, variant)
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell |= {"outputs": [], "execution_count": None}
+        (folder / path.name).write_bytes(as_json(notebook))
+
+
+def write_notebooks(notebooks: list[Path], out: Path, force: bool,
+                    variant: int | None = None) -> list[str]:
     """Writes all files; returns the pages that were there before and are kept without force."""
     files = files_for_students(notebooks)
     out.mkdir(parents=True, exist_ok=True)
     for path in notebooks:
-        theirs = student(json.loads(path.read_text(encoding="utf-8")), path.name, files)
+        theirs = student(read(path, variant), path.name, files, variant)
         (out / path.name).write_bytes(as_json(theirs))
     for name in MODULES:
         shutil.copy(HERE / name, out)
@@ -221,24 +254,43 @@ def write_notebooks(notebooks: list[Path], out: Path, force: bool) -> list[str]:
     return left
 
 
+def variant_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a variant, 1 or more")
+    return int(text)
+
+
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("out", type=Path)
     p.add_argument("--force", action="store_true",
                    help="replace notebooks and pages that are already there")
+    p.add_argument("--variant", type=variant_number, metavar="N",
+                   help="with other exercises, by this number; grade with the same --variant")
+    p.add_argument("--solutions", type=Path, metavar="FOLDER",
+                   help="where the lecturer's notebooks of the variant go")
     a = p.parse_args()
+    if a.solutions and a.variant is None:
+        p.error("--solutions goes with --variant; those of the original are in tutorial/")
+    if a.solutions and a.solutions.resolve() in (HERE, a.out.resolve()):
+        p.error("--solutions needs a folder of its own")
     notebooks = sorted(HERE.glob("[0-9]*.ipynb"))
-    existing = [a.out / path.name for path in notebooks if (a.out / path.name).exists()]
+    folders = [a.out, a.solutions] if a.solutions else [a.out]
+    existing = [folder / path.name for folder in folders for path in notebooks
+                if (folder / path.name).exists()]
     if existing and not a.force:
         print(f"make_student: {existing[0]} exists; give an empty folder, "
               "or --force to replace it", file=sys.stderr)
         return 2
     try:
-        left = write_notebooks(notebooks, a.out, a.force)
+        left = write_notebooks(notebooks, a.out, a.force, a.variant)
+        if a.solutions:
+            write_solutions(notebooks, a.solutions, a.variant)
     except OSError as e:
         print(f"make_student: {a.out}: {e.strerror}", file=sys.stderr)
         return 1
-    print(f"{len(notebooks)} notebooks in {a.out}")
+    print(f"{len(notebooks)} notebooks in {a.out}"
+          + (f", their solutions in {a.solutions}" if a.solutions else ""))
     if left:
         print(f"left as they were (--force replaces them): {', '.join(left)}")
     return 0

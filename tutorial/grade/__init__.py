@@ -1,7 +1,8 @@
-"""Hidden tests of the exercises: python -m pytest tutorial/grade --notebook 05, or --notebook path/to/a/student's/05_hard.ipynb
+"""Hidden tests of the exercises: python -m pytest tutorial/grade --notebook 05, or --notebook path/to/a/student's/05_hard.ipynb;
+with --variant 7 if it was made so (variants.py)
 
 One module per notebook, nb05.py, with one function per exercise, check_5_2(student): it calls what the student wrote and asserts, each
-time with a message that teaches. Where the package has the very function that is asked for, the check is marked with
+time with a message that teaches, and that never holds the expected number or list of a hidden case. Where the package has the very function that is asked for, the check is marked with
 `write_it_yourself`. Right solutions, more right ones and wrong ones that must be caught are in tests/answers.
 """
 import json
@@ -63,22 +64,39 @@ def check_of(number):
     return getattr(import_module(f"grade.nb{int(chapter):02}"), f"check_{chapter}_{n}")
 
 
-def hidden(number, namespace):
-    """Runs the hidden tests of exercise "5.2" on a notebook's globals(); raises AssertionError with what is wrong."""
-    check = check_of(number)
+def hidden(number, namespace, variant=None):
+    """Runs the hidden tests of exercise "5.2" on a notebook's globals(); raises AssertionError with what is wrong.
+
+    variant: number of the variant that the notebook was made as (variants.py).
+    """
+    from .changes import reworded
+    from .variants import VARIABLE, changes_of
+    check, changes = check_of(number), changes_of(number, variant)
     torch.manual_seed(0)
-    check(Student(namespace, getattr(check, "refused", ())))
+    try:
+        check(Student(namespace, getattr(check, "refused", ()), VARIABLE.get(number), changes))
+    except AssertionError as e:
+        said_here = Path(traceback.extract_tb(e.__traceback__)[-1].filename).parent == Path(__file__).parent
+        if changes and said_here:
+            e.args = (reworded(str(e), changes),)
+        raise
 
 
 class Student:
-    """What the student wrote, by name. While it runs, the functions in `refused` cannot be called."""
+    """What the student wrote, by name. While it runs, the functions in `refused` cannot be called.
 
-    def __init__(self, namespace, refused):
+    changes: how the exercise differs from the original `variable` that the hidden tests know.
+    """
+
+    def __init__(self, namespace, refused, variable=None, changes=()):
         self._namespace, self._refused = namespace, refused
+        self._variable, self._changes = variable, changes
 
     def __getattr__(self, name):
+        from .changes import adapted
         assert name in self._namespace, f"your cell defines no `{name}`; keep the name of the function"
-        return refusing(self._refused, self._namespace[name])
+        call = refusing(self._refused, self._namespace[name])
+        return adapted(call, self._variable, self._changes) if self._changes and name == self._variable.name else call
 
 
 def write_it_yourself(*functions):
@@ -112,14 +130,14 @@ def refusal(function):
     return scope["refuse"].__code__
 
 
-def verdict(exercise) -> str | None:
-    """None if the exercise is right, else one line that says what is not. Whatever the student's code raises stays in here."""
+def verdict(exercise, variant=None) -> str | None:
+    """None if the exercise is right, else one line that says what is not. variant: number of the notebook's variant. Whatever the student's code raises stays in here."""
     namespace = {"__name__": "student"}
     cell = f"exercise {exercise.number}"
     try:
         exec(compile(exercise.setup, f"setup of {cell}", "exec"), namespace)
         exec(compile(exercise.solution, cell, "exec"), namespace)
-        hidden(exercise.number, namespace)
+        hidden(exercise.number, namespace, variant)
     except NotImplementedError:
         return "not done yet"
     except BaseException as e:                            # SystemExit and KeyboardInterrupt, too
@@ -176,11 +194,22 @@ def close(got, want, message, tolerance=1e-5, mistakes=None):
         assert not same(wrong) or same(want), said
     is_tensor(got, want.shape)
     assert got.isfinite().all(), "your result holds NaN or infinite numbers"
-    raise AssertionError(f"{message} (largest difference: {(got.double() - want.double()).abs().max().item():.3g})")
+    raise AssertionError(message + apart(got, want))
+
+
+def apart(got, want):
+    """How far apart two tensors are, in one digit; of a single number nothing, as it would tell the expected one."""
+    if want.numel() < 2:
+        return ""
+    difference = (got.double() - want.double()).abs().max().item()
+    return f" (largest difference: about {float(f'{difference:.0e}'):g})"
 
 
 def is_number(got, want, message, mistakes=None, tolerance=1e-6):
-    """Asserts that a student's number is as it should be; mistakes: {what to say: the number that a known mistake gives}."""
+    """Asserts that a student's number is as it should be; mistakes: {what to say: the number that a known mistake gives}.
+
+    message: what is wrong, without the number that is expected: a message may show the student's number only.
+    """
     if abs(got - want) <= tolerance:
         return
     for said, wrong in (mistakes or {}).items():

@@ -1,8 +1,10 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from grade import exercises
+from grade.variants import mismatch
 
 TUTORIAL = Path(__file__).parent.parent
 SCORES = pytest.StashKey()
@@ -11,10 +13,23 @@ SCORES = pytest.StashKey()
 def pytest_addoption(parser):
     parser.addoption("--notebook", action="append", metavar="NN", help="number of a notebook in tutorial/, or the path of a student's; may be repeated")
     parser.addoption("--seconds", type=float, default=30, help="time for one exercise (default 30)")
+    parser.addoption("--variant", metavar="N", help="number of the variant that the notebooks were made as, by make_student.py --variant N")
 
 
 def pytest_configure(config):
     config.stash[SCORES] = []
+    variant = config.option.variant
+    if variant is not None:
+        if not (variant.isascii() and variant.isdigit() and int(variant) > 0):
+            raise pytest.UsageError(f"--variant {variant}: give the number of a variant, 1 or more")
+        config.option.variant = int(variant)
+    for path in map(notebook, config.option.notebook or []):
+        try:
+            why = mismatch(json.loads(path.read_text(encoding="utf-8")), config.option.variant)
+        except (ValueError, AttributeError):              # no notebook; said where its exercises are asked for
+            continue
+        if why:
+            raise pytest.UsageError(f"{path.name} {why}")
 
 
 def notebook(name):

@@ -26,7 +26,7 @@ def check_0_1(student):
         each = [hit[truth == c].mean() for c in (0, 1, 2, 3) if (truth == c).any()]
         union = [(hit & (truth == c)).sum() / (((labels == c) | (truth == c)) & known).sum() for c in (0, 1, 2, 3)]
         want, got = right / int(known.sum()), accuracy(labels, truth)
-        is_number(got, want, f"on random labels of shape {shape} it should be {want:.4f}; yours says {got:.4f}", {
+        is_number(got, want, f"on random labels of shape {shape} the share is another; yours says {got:.4f}", {
             "pixels whose truth is 255 must also leave the denominator: divide by the number of pixels that count, not by all": right / truth.size,
             "a pixel of truth 255 is not right either, even where the label is 255, too: it counts in neither number": hit.mean(),
             "a pixel of truth 255 is not right either: yours counts all of them as right": (hit | ~known).mean(),
@@ -54,4 +54,4 @@ def check_0_1(student):
             ([[1, 2, 3]], [[3, 1, 2]], 0, "nothing is right here"),
             ([[254, 3]], [[254, 4]], 0.5, "254 is a label like any other")):
         got = accuracy(labels, truth)
-        is_number(got, want, f"labels {labels[0]}, truth {truth[0]}: that is {want:g}; yours says {got:.4g}. {why[0].upper()}{why[1:]}")
+        is_number(got, want, f"labels {labels[0]}, truth {truth[0]}: yours says {got:.4g}. {why[0].upper()}{why[1:]}")

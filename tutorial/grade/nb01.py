@@ -35,10 +35,10 @@ def check_1_1(student):
     is_tensor(got)
     assert torch.equal(got, student.latent(5 * one, nine, None, 0.5)), "without noise the latent is the scaled mean; yours draws noise of its own"
     close(got, 2.5 * one, "without noise the latent is the scaled mean, whatever the log-variance", mistakes=alone)
-    close(student.latent(3 * one, nine, 0 * one, 0.5), 1.5 * one, "scaling multiplies the mean: 0.5 x (3 + 0) = 1.5; noise of 0 is noise, too", mistakes={
+    close(student.latent(3 * one, nine, 0 * one, 0.5), 1.5 * one, "scaling multiplies the mean, here by 0.5; noise of 0 is noise, too", mistakes={
         "scaling multiplies mean and noise alike; yours leaves the mean as it is": 3 * one, "multiply by `scaling`; yours divides": 6 * one,
         "scaling comes once; yours multiplies twice": 0.75 * one})
-    close(student.latent(0 * one, nine, -one, 0.5), -1.5 * one, "scaling multiplies mean and noise alike: 0.5 x (0 + 3 x -1) = -1.5", mistakes={
+    close(student.latent(0 * one, nine, -one, 0.5), -1.5 * one, "scaling multiplies mean and noise alike: scaling x (mean + standard deviation x noise)", mistakes={
         "scaling multiplies mean and noise alike; yours leaves the noise as it is": -3 * one,
         "noise can be negative; yours loses its sign": 1.5 * one,
         "the standard deviation is not scaled inside the exponent: scaling multiplies the sum": -one * (0.5 * nine / 2).exp()})
@@ -71,7 +71,7 @@ def check_1_2(student):
     mse, all = square.mean((1, 2, 3)), square.mean()
     peak = a.amax((1, 2, 3)) - a.amin((1, 2, 3))
     per_picture = "two pictures have two values, one for each, shape (2,)"
-    close(got, decibels(a, b), "10 log10(2 x 2 / mean squared error), for each picture by itself, over all of its channels and pixels", 1e-4, {
+    close(got, decibels(a, b), "10 log10(D x D / mean squared error), for each picture by itself, over all of its channels and pixels", 1e-4, {
         f"{per_picture}; yours is one number for the whole batch: the mean goes over channels, rows and columns only": 10 * torch.log10(4 / all),
         f"{per_picture}; yours is one number, the mean of both": decibels(a, b).mean(),
         "each picture has its own error; yours gives the whole batch's to both": (10 * torch.log10(4 / all)).expand(2),
@@ -107,13 +107,13 @@ def check_1_2(student):
     b = a.clone()
     b[0] += 0.2
     b[1] += 0.02
-    close(student.psnr(a, b), torch.tensor([20.0, 40.0]), "an error of 0.2 everywhere is 20 dB, one of 0.02 is 40 dB, whatever the pictures show", 1e-4)
+    close(student.psnr(a, b), torch.tensor([20.0, 40.0]), "an error that is the same everywhere, large in one picture and small in the other: only the differences count, whatever the pictures show", 1e-4)
     for shape, seed in (((1, 3, 5, 7), 5), ((5, 3, 9, 4), 6), ((3, 3, 3, 3), 7)):
         p, q = (torch.rand(shape, generator=seeded(s)) * 2 - 1 for s in (seed, seed + 10))
         close(student.psnr(p, q), decibels(p, q), f"on random pictures of shape {shape}, one by one", 1e-4)
         close(student.psnr(q, p), decibels(p, q), "it should not matter which picture comes first", 1e-4)
     p = torch.zeros(1, 3, 4, 4)
-    close(student.psnr(p, p + 1e-4), torch.tensor([86.0206]), "a small error counts as it is, 1e-4 everywhere is 86 dB; is something added to it, or is it clamped?", 1e-3)
+    close(student.psnr(p, p + 1e-4), torch.tensor([86.0206]), "a small error counts as it is, even one of 1e-4 everywhere; is something added to it, or is it clamped?", 1e-3)
 
 
 def check_1_3(student):
@@ -143,28 +143,28 @@ def check_1_3(student):
 
     got = box(2, 5, 4, 128)
     for wrong, why in {
-            (20, 8, 24, 12): "row 2, column 5 begins at y = 8, x = 20; yours has the two exchanged: rows are y, columns are x",
-            (8, 20, 11, 23): "the end is exclusive: 4 pixels from 8 on end before 12, so that picture[8:12] is the patch",
+            (20, 8, 24, 12): "yours has x and y exchanged: rows are y, columns are x",
+            (8, 20, 11, 23): "the end is exclusive, so that picture[y0:y1] is the patch: y1 is y0 plus the number of its rows",
             (8, 12, 20, 24): "the order is y0, x0, y1, x1: both starts, then both ends; yours has y0, y1, x0, x1",
             (20, 24, 8, 12): "the order is y0, x0, y1, x1: both starts, then both ends; yours has x0, x1, y0, y1",
             (8, 20, 4, 4): "the last two are where the patch ends, y1 and x1, not its height and width",
             (12, 24, 8, 20): "start and end are exchanged: y0 < y1",
-            (8, 20, 13, 25): "the end is exclusive, but not twice: 4 pixels from 8 on end before 12",
+            (8, 20, 13, 25): "the end is exclusive, but not twice: y1 is y0 plus the number of the patch's rows",
             (4, 16, 8, 20): "rows and columns are counted from 0; yours counts from 1",
             (2, 5, 3, 6): "pixels, not cells: a cell has `factor` pixels along each side",
             (2, 5, 6, 9): "the patch begins at pixel i * factor, not at i",
             (64, 160, 96, 192): "a cell has `factor` pixels along each side; yours has side // factor, the number of cells",
-            (6, 18, 10, 22): "the patch of row 2 begins at y = 8; yours is moved by half a cell, as if the cell lay in the middle",
+            (6, 18, 10, 22): "the patch begins where the row begins; yours is moved by half a cell, as if the cell lay in the middle",
             }.items():
         assert got != wrong, why
-    assert got == (8, 20, 12, 24), f"row 2, column 5, factor 4 is (8, 20, 12, 24); yours is {got}"
-    assert all(isinstance(v, int) for v in got), f"the four numbers should be ints, to slice with; yours are {got}: // instead of /, and no int lost on the way"
+    assert got == (8, 20, 12, 24), f"row 2, column 5, factor 4: {got} is not the cell's patch; it begins at pixel i * factor, j * factor"
+    assert all(isinstance(v, int) for v in got), f"the four numbers should be ints, to slice with; yours are of type {', '.join(type(v).__name__ for v in got)}: // instead of /, and no int lost on the way"
     try:
         student.patch(31, 31, 4, 128)
     except ValueError:
         raise AssertionError("row 31, column 31 is the last of a latent of 32 x 32 cells, 0 to 31, and exists; yours raises ValueError: one too early") from None
     last = box(63, 0, 8, 512)
-    assert last == (504, 0, 512, 8), f"the last row of SD 1.5's latent, factor 8, is (504, 0, 512, 8); yours is {last}"
+    assert last == (504, 0, 512, 8), f"the last row of SD 1.5's latent, row 63, factor 8: {last} is not the patch of its first cell"
     negative = "Negative ones do not count from the end: ask for 0 <= i, too"
     for (i, j, factor, side), why in {
             (0, 32, 4, 128): "Are columns checked, too?", (32, 0, 4, 128): "Are rows checked, too? There are as many as side // factor, and the last is one less",

@@ -36,8 +36,8 @@ def check_4_1(student):
     for name, at in (([4], 1), ([3, 5], 3), ([6, 7, 2], 6)):
         got = told(row, name)
         want = list(range(at, at + len(name)))
-        case = f"find_span({row}, {name}) should be {want}; yours is {got}"
-        assert got is not None, f"{name} stands in {row} at the indices {want}; yours says None. Is there a `return` where it is found?"
+        case = f"the name {name} in {row}: yours is {got}"
+        assert got is not None, f"{name} stands in {row}; yours says None. Is there a `return` where it is found?"
         assert not isinstance(got, bool), f"{case}: return where the name stands, not whether it does"
         assert not isinstance(got, int), f"{case}: the indices of all pieces in a list, not only that of the first"
         assert isinstance(got, list), f"return a list of indices; yours is of type {type(got).__name__}"
@@ -51,21 +51,21 @@ def check_4_1(student):
         assert got != [*want, want[-1] + 1], f"{case}: one index too many"
         assert got == want, f"{case}: one index for each piece, counted from the start token at 0"
     first, second = told([START, 4, 6, END], [6]), told([START, 6, 4, END], [6])
-    assert second != first or second == [1], f"[6] stands at [2] in one list and at [1] in the next; yours says {second} both times: does it remember the call before? A default value is made once"
+    assert second != first or second == [1], f"[6] stands at different places in two lists; yours says {second} both times: does it remember the call before? A default value is made once"
     got = told([START, 3, COMMA, 3, 5, END], [3, 5])
-    assert got != [1, 4], f"in {[START, 3, COMMA, 3, 5, END]} the name [3, 5] stands at [3, 4]; yours is {got}: each piece is looked for by itself, but they have to stand one behind the other"
-    assert got == [3, 4], f"in {[START, 3, COMMA, 3, 5, END]} the name [3, 5] stands at [3, 4]; yours is {got}: a lone 3 is not the name, so go on after it, with all pieces again"
+    assert got != [1, 4], f"the name [3, 5] in {[START, 3, COMMA, 3, 5, END]}: yours is {got}: each piece is looked for by itself, but they have to stand one behind the other"
+    assert got == [3, 4], f"the name [3, 5] in {[START, 3, COMMA, 3, 5, END]}: yours is {got}: a lone 3 is not the name, so go on after it, with all pieces again"
     got = told([START, 3, 3, 5, END], [3, 5])
-    assert got == [2, 3], f"in {[START, 3, 3, 5, END]} the name [3, 5] stands at [2, 3]; yours is {got}: after a false start, try again from the next index"
+    assert got == [2, 3], f"the name [3, 5] in {[START, 3, 3, 5, END]}: yours is {got}: after a false start, try again from the next index"
     got = told([START, 5, COMMA, 5, END], [5])
-    assert got != [3], f"where a name stands twice, the first place counts: [1]; yours is {got}, the last"
-    assert got == [1], f"where a name stands twice, the first place counts: [1]; yours is {got}"
+    assert got != [3], f"where a name stands twice, the first place counts; yours is {got}, the last"
+    assert got == [1], f"where a name stands twice, the first place counts; yours is {got}"
     got = told([START, 4, 4, END], [4, 4])
-    assert got == [1, 2], f"in {[START, 4, 4, END]} the name [4, 4] stands at [1, 2]; yours is {got}: a piece may come twice in a name"
+    assert got == [1, 2], f"the name [4, 4] in {[START, 4, 4, END]}: yours is {got}: a piece may come twice in a name"
     got = told([START, 6, 3, 5], [3, 5])
-    assert got == [2, 3], f"a name may end with the last token: [2, 3] in {[START, 6, 3, 5]}; yours is {got}"
+    assert got == [2, 3], f"a name may end with the last token, as [3, 5] does in {[START, 6, 3, 5]}; yours is {got}"
     got = told([START, 3, END], [3])
-    assert got == [1], f"index 1 is the first place that is tried: [1] for [3] in {[START, 3, END]}; yours is {got}"
+    assert got == [1], f"index 1 is the first place that is tried, for [3] in {[START, 3, END]}; yours is {got}"
     for ids, name, why in (([START, 4, 6, END], [5], "none of it is there"), ([START, 5, COMMA, 3, END], [3, 5], "its pieces stand in another order, and not one behind the other"),
                            ([START, 5, 3, END], [3, 5], "its pieces stand in another order"), ([START, 3, COMMA, 5, END], [3, 5], "its pieces do not stand one behind the other"),
                            ([START, 3], [3, 5, 6], "the ids end before it is complete"), ([START, 6, 3, END], [3, 5], "only its first piece is there"),
@@ -76,20 +76,20 @@ def check_4_1(student):
         assert got != first_place(ids, name), f"{name} does not stand in {ids}: {why}; so None, yours is {got}: each piece is looked for by itself, but they have to stand one behind the other, in order"
         assert got is None, f"{name} does not stand in {ids}: {why}; so None, yours is {got}. All pieces have to stand one behind the other, in order"
     got = told([4, 6, 4, END], [4])
-    assert got == [2], f"in [4, 6, 4, {END}] index 0 is the start token, never part of a name: [4] stands at [2]; yours says {got}"
+    assert got == [2], f"in [4, 6, 4, {END}] index 0 is the start token, never part of a name: [4] stands later; yours says {got}"
     got = told([4, 6, END], [4, 6])
     assert got is None, f"in [4, 6, {END}] index 0 is the start token, never part of a name: [4, 6] is not there; yours says {got}"
     for ids, name, found in (([START, 135, COMMA, 5, END], [5], [3]), ([START, 51, COMMA, 5, END], [5], [3]), ([START, 13, 5, COMMA, 3, 5, END], [3, 5], [4, 5]),
                              ([START, 3, 51, COMMA, 3, 5, END], [3, 5], [4, 5]), ([START, 135, 8, 91], [5], None), ([START, 1, 2, END], [12], None),
                              ([START, 12, 3, END], [1, 23], None)):
         got = told(ids, name)
-        assert got == found, f"find_span({ids}, {name}) should be {found}; yours is {got}: ids are whole numbers and not digits, so compare lists, not text that they are joined to"
+        assert got == found, f"the name {name} in {ids}: yours is {got}: ids are whole numbers and not digits, so compare lists, not text that they are joined to"
     generator = torch.Generator().manual_seed(41)
     for _ in range(200):
         ids = [START, *torch.randint(3, (9,), generator=generator).tolist()]
         name = torch.randint(3, (int(torch.randint(1, 4, (), generator=generator)),), generator=generator).tolist()
         got, want = told(ids, name), prompts.find_spans(ids, [name])[0]
-        assert got == want, f"find_span({ids}, {name}) is wrong; yours is {got}"
+        assert got == want, f"the name {name} in {ids}: yours is {got}, which is not its first place"
 
 
 @write_it_yourself(prompts.class_maps)

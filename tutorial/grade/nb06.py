@@ -51,7 +51,7 @@ def check_6_1(student):
         "leave the mean as it is; yours is stretched from 0 to 1": (want - want.amin((1, 2), keepdim=True)) / (want.amax((1, 2), keepdim=True) - want.amin((1, 2), keepdim=True))})
     for shape in ((2, 1, 7, 2), (2, 5, 1, 6), (2, 2, 3, 1)):
         scores = torch.randn(shape)
-        close(student.merge(scores), ttf.merge(scores), f"wrong for scores of shape {shape}")
+        close(student.merge(scores), ttf.merge(scores), f"wrong for {shape[1]} classes on {shape[2]} x {shape[3]} pixels")
     x = torch.rand(1, 3, 8)
     close(student.merge(torch.stack([x, x.flip(-1)])), x, "two views that agree should give just that answer")
 
@@ -114,7 +114,7 @@ def check_6_2(student):
 
     def pixel(scores, threshold, why):
         got, want = told(torch.tensor(scores)[:, None, None], threshold, diagnose=False)
-        assert got.item() == want.item(), f"a pixel with the scores {scores} and the threshold {threshold:g} should be {want.item()}, yours is {got.item()}: {why}"
+        assert got.item() == want.item(), f"a pixel with the scores {scores} and the threshold {threshold:g}: yours is {got.item()}. {why[0].upper()}{why[1:]}"
 
     pixel([.125, .375, .25], .375, "a score equal to the threshold is not background: >=, not >")
     pixel([.125, .25, .125], .375, "where even the best score is below the threshold, the label is 0, background")
@@ -183,15 +183,15 @@ def check_6_3(student):
             assert not same or (wrong.shape == want.shape and torch.equal(wrong.double(), want.double())), said
         assert got.shape == (n, n), f"n = {n} should give ({n}, {n}), also when fewer classes occur; yours is {tuple(got.shape)}"
         assert not got.is_floating_point() and got.dtype != torch.bool, f"counts are integers; yours are {got.dtype}"
-        assert got.sum() <= want.sum(), f"pixels whose truth is 255 should not be counted: {want.sum()} of {truth.numel()} remain, you counted {got.sum()}"
-        assert got.sum() >= want.sum(), f"{want.sum()} of {truth.numel()} pixels have a known truth, you counted {got.sum()}: do repeated pairs add up, and does every class count?"
+        assert got.sum() <= want.sum(), f"pixels whose truth is 255 should not be counted, and no pixel twice; you counted {got.sum()}, too many"
+        assert got.sum() >= want.sum(), f"more pixels have a known truth than the {got.sum()} that you counted: do repeated pairs add up, and does every class count?"
         wrong = int((got.long() - want).abs().sum()) // 2
-        assert wrong == 0, f"{wrong} of {want.sum()} pixels are in the wrong place, in maps of shape {tuple(truth.shape)} with n = {n}; rows are the truth, columns the labels"
+        assert wrong == 0, f"{wrong} pixels are in the wrong place, in maps of shape {tuple(truth.shape)} with n = {n}; rows are the truth, columns the labels"
 
     told(torch.tensor([[0, 1, 1, 255], [2, 2, 2, 255]]), torch.tensor([[1, 1, 0, 0], [2, 1, 1, 2]]), 5)
     nothing = torch.zeros(2, 20, dtype=torch.long)
     first, again = (student.confusion(nothing, nothing, 6).sum().item() for _ in range(2))
-    assert first == again == 40, f"two calls with the same 40 pixels count {first} and {again}: are counts of the call before still in it? A default value is made once"
+    assert first == again == 40, "two calls with the same pixels count differently, or not all of them: are counts of the call before still in it? A default value is made once"
     for n, shape in ((4, (9, 2)), (27, (16, 20)), (1, (2, 3)), (2, (5, 5))):
         truth, labels = torch.randint(n, shape), torch.randint(n, shape)
         truth[torch.rand(shape) < .2] = 255

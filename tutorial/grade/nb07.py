@@ -50,7 +50,7 @@ def check_7_1(student):
         other = "zero" if absent == "drop" else "drop"
         exchanged = ('"zero" counts an absent class as 0; yours leaves it out, as "drop" does: is the second argument used?' if absent == "zero" else
                      '"drop" leaves an absent class out; yours counts it as 0, as "zero" does: is the second argument used, or are the two exchanged?')
-        is_number(got, right, f"{hint}: for {matrix.tolist()} with {absent!r} it should be {right:.4f}; yours is {got:.4f}", {
+        is_number(got, right, f"{hint}: for {matrix.tolist()} with {absent!r} yours is {got:.4f}", {
             exchanged: want(matrix, other),
             "something is added to the union; it is hits over union as it is": mean(hit / (union + 1), occurs, absent),
             "something is added to hits and union; it is hits over union as it is": mean((hit + 1) / (union + 1), occurs, absent),
@@ -92,7 +92,7 @@ def check_7_1(student):
         kept = matrix.clone()
         for absent in ("drop", "zero"):
             got = student.miou(matrix, absent)
-            assert abs(got - want(kept, absent)) < 1e-5, f"wrong for a matrix of {n} classes with {absent!r}: {want(kept, absent):.5f}, yours is {got:.5f}"
+            assert abs(got - want(kept, absent)) < 1e-5, f"wrong for a matrix of {n} classes with {absent!r}; yours is {got:.5f}"
         assert torch.equal(matrix, kept), "miou changed the matrix it was given"
 
 

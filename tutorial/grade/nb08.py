@@ -255,7 +255,7 @@ def check_8_4(student):
         return int(got.long().item())
 
     got = pixel(0.75, 4, 0.75, 0.25)
-    assert got == 5, f"a score that equals `certain` has reached it: >=, not >; its label is k + 1 = 5, yours is {got}"
+    assert got == 5, f"a score that equals `certain` has reached it: >=, not >; its label is k + 1, yours is {got}"
     got = pixel(0.25, 3, 0.75, 0.25)
     assert got == 255, f"a score that equals `threshold` has reached it: >=, not >; unsure, 255, yours is {got}"
     got = pixel(0.2499, 2, 0.75, 0.25)
@@ -267,7 +267,7 @@ def check_8_4(student):
     none = student.three_way(best, k, 0.5, 0.5)
     assert (none == 255).sum() == 0, "with both thresholds the same no pixel is unsure"
     many = student.three_way(torch.ones(1, 2), torch.tensor([[200, 253]]), 0.6, 0.5)
-    assert many.tolist() == [[201, 254]], f"classes up to 254 are possible; indices 200 and 253 should become 201 and 254, yours are {many.tolist()}"
+    assert many.tolist() == [[201, 254]], f"all labels below 255 are classes; indices 200 and 253 become labels, yours are {many.tolist()}"
     given = torch.tensor([[3]], dtype=torch.int64)
     assert student.three_way(torch.tensor([[-0.1]]), given, 0.5, 0.2).item() == 0, "a score below 0 is background, too"
 

@@ -12,7 +12,7 @@ def check_9_1(student):
         assert got is not None, "nothing is returned; return the number of bytes"
         assert not isinstance(got, float) or not 0 < got < 16, "bytes are asked for, in an int; yours are GiB or MiB"
         assert isinstance(got, int) and not isinstance(got, bool), \
-            f"bytes are counted: return a Python int; yours is {got!r}, of type {type(got).__name__}. Divide by //, not by /; NumPy's and torch's numbers run over, an int() of Python does not"
+            f"bytes are counted: return a Python int; yours is of type {type(got).__name__}. Divide by //, not by /; NumPy's and torch's numbers run over, an int() of Python does not"
         return got
 
     layers = {8: 1, 1: 5, 2: 3}
@@ -22,7 +22,7 @@ def check_9_1(student):
     want = total(lambda d: n[d] ** 4)
     got = bytes_of(side, factor, layers, heads, size)
     assert layers == {8: 1, 1: 5, 2: 3}, "your function changed the dict of layers, which belongs to whoever called it"
-    is_number(got, want, f"{side} pixels, factor {factor}, layers {layers}, {heads} heads, numbers of {size} bytes: {want:,} bytes; yours gives {got:,}", {
+    is_number(got, want, f"{side} pixels, factor {factor}, layers {layers}, {heads} heads, numbers of {size} bytes: yours gives {got:,} bytes", {
         "N is the number of cells; a map holds N x N numbers, one for each pair of cells": total(lambda d: n[d] ** 2),
         "N is the square of a level's side, and a map holds N x N numbers: the side to the power of 4; yours is to the power of 3": total(lambda d: n[d] ** 3),
         "a map holds N x N numbers, with N the number of cells: the side to the power of 4; yours is to the power of 8": total(lambda d: n[d] ** 8),
@@ -53,10 +53,10 @@ def check_9_1(student):
         "bytes are asked for; yours are KiB": want // 1024, "bytes are asked for; yours are MiB": want // 2 ** 20,
         "queries and keys are no maps: a map has N x N numbers": total(lambda d: 2 * n[d] ** 2)}, tolerance=0)
     got = bytes_of(32, 8, {1: 1}, 1)
-    assert got == 4 * 256, f"without size, a number has 4 bytes: 32 pixels, factor 8, one layer and head: 4 x 256 bytes; yours gives {got}"
+    assert got == 4 * 256, f"without size, a number has 4 bytes: 32 pixels, factor 8, one layer and head: yours gives {got}"
     got, want = bytes_of(512, 8, {1: 5, 2: 5, 4: 5, 8: 1}, 8), 4 * 8 * (5 * 4096 ** 2 + 5 * 1024 ** 2 + 5 * 256 ** 2 + 64 ** 2)
     assert got != want - 2 ** 32, f"yours gives {got:,} bytes for Stable Diffusion 1.5: the number runs over in 32 bits; Python's own ints do not"
-    assert got == want, f"Stable Diffusion 1.5 at 512 pixels: {want:,} bytes, yours gives {got:,}"
+    assert got == want, f"Stable Diffusion 1.5 at 512 pixels: yours gives {got:,} bytes"
     assert bytes_of(512, 8, {}, 8) == 0, "a network without layers needs 0 bytes"
 
 
@@ -175,7 +175,7 @@ def check_9_3(student):
     assert max(abs(low + want), abs(high + want)) > 1e-9, "the sign is turned: mIoU of a less that of b; a comes first, and is the better one here"
     assert max(abs(low - 100 * want), abs(high - 100 * want)) > 1e-6, "the mIoU goes from 0 to 1; yours is in percent"
     assert abs(high - low) < 1e-9, "all pictures are alike, so all draws give one difference and the interval is a point; yours is not. Are whole pictures drawn, and as many as there are?"
-    assert abs(low - want) < 1e-9, f"four pictures that are all alike: the difference is {want:.4f}, whatever is drawn; yours is {low:.4f}"
+    assert abs(low - want) < 1e-9, f"four pictures that are all alike: the interval is their difference, whatever is drawn; yours begins at {low:.4f}"
 
     # Two pictures make three data sets: the first twice (a quarter of the draws), each once (half), the second twice. So the ends are the extremes.
     # Made so that the data set of both lies outside the other two, and class 3 occurs in the second picture alone.

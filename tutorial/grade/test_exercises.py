@@ -10,16 +10,16 @@ import pytest
 
 
 def test_exercise(path, exercise, scores, tmp_path, pytestconfig):
-    told = grade(path, exercise.number, tmp_path / "verdict.json", pytestconfig.getoption("seconds"))
+    told = grade(path, exercise.number, tmp_path / "verdict.json", pytestconfig.getoption("seconds"), pytestconfig.getoption("variant"))
     scores.append((exercise, told))
     if told:
         pytest.fail(told, pytrace=False)
 
 
-def grade(path, number, out, seconds=30.0):
+def grade(path, number, out, seconds=30.0, variant=None):
     """None, or what is wrong. out: where the child leaves its verdict, which no print of the student reaches."""
     tutorial = Path(__file__).parent.parent
-    child = subprocess.Popen([sys.executable, "-m", "grade", Path(path).absolute(), number, out], cwd=tutorial, stdin=subprocess.DEVNULL,
+    child = subprocess.Popen([sys.executable, "-m", "grade", Path(path).absolute(), number, out, *([] if variant is None else [str(variant)])], cwd=tutorial, stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         child.wait(seconds)
