@@ -46,9 +46,8 @@ def run(folder, *options):
     return points, failed, done.stdout
 
 
-# Of each chapter the first exercises have their first wrong answer in the first round, the second ones in the second, ...
 def wrong_answers(turn):
-    """{exercise: (name, wrong answer)}, one for each chapter."""
+    """{exercise: (name, wrong answer)}, one for each chapter: in turn 0 that of its first exercise, in turn 1 that of its second, ..."""
     found = {}
     for chapter in COURSE:
         e = chapter.exercises[turn % len(chapter.exercises)]
@@ -100,7 +99,7 @@ def test_stubs_fail_with_not_implemented_error(tmp_path):
 
 
 def test_wrong_answers_are_rejected_in_their_own_exercise(tmp_path):
-    reject(tmp_path, range(1), "-m", "not scored")
+    reject(tmp_path, (0,), "-m", "not scored")
 
 
 def reject(tmp_path, turns, *options):
@@ -157,7 +156,7 @@ def test_all_stubs_fail_and_all_solutions_pass(tmp_path):
 @pytest.mark.slow
 def test_more_wrong_answers_are_rejected_in_their_own_exercise(tmp_path):
     """Those of exercises with a score among them."""
-    reject(tmp_path, range(1, 8))
+    reject(tmp_path, (2, 3, 4, 6, 7))
 
 
 @pytest.mark.slow

@@ -143,9 +143,8 @@ def make_arrays(course: list[Chapter]) -> dict[str, np.ndarray]:
     structure: dict[str, dict] = {}
     for chapter in course:
         for e in chapter.exercises:
-            if e.number in CASES:
-                cases = packed_cases(e, chapter, arrays)
-                structure[e.number] = {"refused": refused_in(e.number), "cases": cases}
+            cases = packed_cases(e, chapter, arrays) if e.number in CASES else {}
+            structure[e.number] = {"refused": refused_in(e.number), "cases": cases}
     return arrays | {"structure": np.array(json.dumps(structure))}
 
 

@@ -53,6 +53,11 @@ def refusing(names):
             function.__code__ = code
 
 
+def by_oneself(number: str):
+    """Inside it, functions of the package that do what this exercise asks for raise."""
+    return refusing(structure()[number]["refused"])
+
+
 def refusal(name: str):
     """Code of a function that raises."""
     scope: dict = {}
@@ -152,7 +157,13 @@ def arrays() -> dict:
         return dict(file)
 
 
+@cache
+def structure() -> dict:
+    """{exercise: {"refused": [...], "cases": {name: {"arguments": ..., "expected": ...}}}}"""
+    return json.loads(str(arrays()["structure"]))
+
+
 def cases_of(number: str) -> list[Case]:
-    found = json.loads(str(arrays()["structure"]))[number]
+    found = structure()[number]
     return [Case(number, name, case["arguments"], case["expected"], found["refused"])
             for name, case in found["cases"].items()]

@@ -2,6 +2,7 @@
 import pytest
 import scenes
 from adapters import run_class_map, run_dual_cross, run_find_span, run_is_there
+from cases import by_oneself
 
 
 @pytest.mark.exercise("4.1", points=2)
@@ -25,7 +26,8 @@ def test_is_there():
     """Balanced accuracy on thirty pictures with lists of names."""
     said, truth = [], []
     for captured, there in scenes.lists_of_names():
-        got = run_is_there(captured)
+        with by_oneself("4.4"):
+            got = run_is_there(captured)
         assert len(got) == len(there), "one answer is asked for, for each name"
         assert all(answer in (True, False) for answer in got), "True or False for each name"
         said += [bool(answer) for answer in got]
