@@ -400,9 +400,9 @@ def test_what_students_do_harms_only_its_own_exercise(tmp_path):
     assert "SyntaxError" in grade(theirs, "3.3", tmp_path / "5.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked, told", [
-    ("no.ipynb", "not a notebook"), pytest.param("", "which notebook", marks=pytest.mark.slow),
-    pytest.param("77", "no such notebook", marks=pytest.mark.slow)])
+    ("no.ipynb", "not a notebook"), ("", "which notebook"), ("77", "no such notebook")])
 def test_the_grader_says_what_it_needs(tmp_path, asked, told):
     (tmp_path / "no.ipynb").write_text("no notebook")
     options = ["--notebook", tmp_path / asked if asked == "no.ipynb" else asked] if asked else []

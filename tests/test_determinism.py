@@ -80,6 +80,7 @@ torch.save({method: (r.grid_scores, torch.from_numpy(r.labels)) for method, r in
 """
 
 
+@pytest.mark.slow
 def test_in_another_process(model, tmp_path):
     """Bit for bit, every method, whatever order Python's sets have there."""
     subprocess.run([sys.executable, "-c", THERE, tmp_path / "there.pt", str(torch.get_num_threads()), *CLASSES], check=True)

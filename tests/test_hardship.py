@@ -110,6 +110,7 @@ for folder, processes in (("alone", 1), ("crowd", 3)):
 """
 
 
+@pytest.mark.slow
 def test_processes_that_write_the_same_folder_at_once(tmp_path):
     (tmp_path / "photos").mkdir()
     for i in range(2):
@@ -307,8 +308,9 @@ sys.exit(main([sys.argv[1], "cow", "wall", "-o", sys.argv[2], "--batch", sys.arg
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a limit on memory")
-@pytest.mark.parametrize("pictures, mib", [(16, 190), pytest.param(32, 400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pictures, mib", [(16, 190), (32, 400)])
 def test_a_batch_too_large_for_the_memory_is_halved(tmp_path, pictures, mib):
     (tmp_path / "photos").mkdir()
     for i in range(pictures):

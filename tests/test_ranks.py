@@ -89,10 +89,11 @@ def test_two_processes_do_what_one_does():
     assert err[-1] == "minifaseg: 1 of 4 pictures failed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments, words", [
     (["photos", "cow", "-o", "out"], "out/0_mask.png exists"),
-    pytest.param(["photos", "cow", "spaceship", "-o", "new"], "does not know 'spaceship'", marks=pytest.mark.slow),
-    pytest.param(["photos", "cow", "--magic"], "unrecognized arguments: --magic", marks=pytest.mark.slow)])
+    (["photos", "cow", "spaceship", "-o", "new"], "does not know 'spaceship'"),
+    (["photos", "cow", "--magic"], "unrecognized arguments: --magic")])
 def test_wrong_use_is_said_once(arguments, words):
     os.mkdir("out")
     Path("out/0_mask.png").write_bytes(b"precious")
@@ -145,8 +146,8 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("dies, words", [(1, "process 1 of 2 has not been heard of"),
-                                         pytest.param(0, "process 1 of 2 has lost the connection", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dies, words", [(1, "process 1 of 2 has not been heard of"), (0, "process 1 of 2 has lost the connection")])
 def test_nobody_waits_for_ever_for_a_dead_process(dies, words):
     """As on another machine, where no torchrun ends the others. Process 0 keeps the store, so that the connection dies with it."""
     with socket.socket() as s:

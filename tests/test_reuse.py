@@ -454,6 +454,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_before_its_weights_are_hashed(tmp_path):
     """No picture to write, so nobody waits for the digest: the process still ends in order."""
     (tmp_path / "x.png").write_text("no picture")

@@ -126,7 +126,8 @@ def evaluate(capsys, monkeypatch):
 # Whole or not
 
 
-@pytest.mark.parametrize("name", ["context59", "context60", "coco-object", "cocostuff27"])
+@pytest.mark.parametrize("name", ["context59", *(pytest.param(name, marks=pytest.mark.slow)
+                                               for name in ("context60", "coco-object", "cocostuff27"))])
 def test_the_number_of_a_whole_split_is_known(put, name):
     root, ids = put(name)
     assert open_dataset(name, root).ids == tuple(ids)

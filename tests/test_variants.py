@@ -281,11 +281,8 @@ def test_without_a_number_all_is_as_before():
         assert make_student.read(path, None) == as_read(path)
 
 
-def quickly_03(path):
-    return path if path.name.startswith("03") else pytest.param(path, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("path", [quickly_03(p) for p in NOTEBOOKS], ids=lambda p: p.stem)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_variant_runs_to_its_end_unsolved(path, course):
     from test_course import run_all
     assert run_all(course / "students" / path.name) == ([f"Exercise {e.number}: not done yet" for e in exercises(path)], [])

@@ -178,7 +178,8 @@ def files_for_students(notebooks: list[Path]) -> set[Path]:
         for target in relative_links(markdown_of(path)):
             linked = (path.parent / target).resolve()
             is_page = linked.suffix in PAGE_TYPES and linked.name != INSTRUCTOR
-            if is_page and linked.is_file() and linked.is_relative_to(HERE):
+            handed_out = linked.parent in (HERE, HERE / "figures")
+            if is_page and handed_out and linked.is_file():
                 waiting.append(linked)
     return found
 
