@@ -281,15 +281,19 @@ def test_without_a_number_all_is_as_before():
         assert make_student.read(path, None) == as_read(path)
 
 
+# Those in which conventions change, not only orders of arguments. In the others a kernel would run what test_course runs.
+IN_A_KERNEL = [path for path in NOTEBOOKS if path.name[:2] in ("02", "03", "05", "06")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", IN_A_KERNEL, ids=lambda p: p.stem)
 def test_a_variant_runs_to_its_end_unsolved(path, course):
     from test_course import run_all
     assert run_all(course / "students" / path.name) == ([f"Exercise {e.number}: not done yet" for e in exercises(path)], [])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", IN_A_KERNEL, ids=lambda p: p.stem)
 def test_the_lecturer_s_notebooks_run_with_their_hidden_tests(path, course, monkeypatch):
     """As nbgrader runs them: hidden("5.2", globals(), variant=7)."""
     from nbmake.nb_run import NotebookRun
