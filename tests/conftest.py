@@ -78,6 +78,19 @@ def empty_hub_cache(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """The system's browser, driven by playwright."""
+    from minifaseg.bench.explorer import browser_path, launch
+    if browser_path() is None:
+        pytest.skip("needs a browser: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
+    with playwright.sync_playwright() as p:
+        launched = launch(p)
+        yield launched
+        launched.close()
+
+
 def make_diffusers(widths=(32, 64, 96, 96), context=32, heads=4, groups=8, vae_widths=(16, 32, 48, 48), text_layers=2, text_heads=4,
                    text_mlp=64, vae_groups=8, seed=0, **text):
     """(UNet2DConditionModel, AutoencoderKL, CLIPTextModel) in SD 1.5's plan with random weights."""

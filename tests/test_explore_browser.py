@@ -14,7 +14,6 @@ from PIL import Image
 
 import minifaseg
 from minifaseg.__main__ import main as segment_command
-from minifaseg.bench.explorer import browser_path, launch
 from minifaseg.cartoon.painter import paint
 from minifaseg.cartoon.words import CLASSES
 from minifaseg.evaluate.metrics import confusion, iou
@@ -89,17 +88,6 @@ class Page:
 
     def text(self, selector):
         return self.page.locator(selector).inner_text()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if browser_path() is None:
-        pytest.skip("needs a browser: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
-    with playwright.sync_playwright() as p:
-        launched = launch(p)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

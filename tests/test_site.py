@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from minifaseg.bench.explorer import browser_path, launch
-
 TUTORIAL = Path(__file__).parent.parent / "tutorial"
 sys.path.insert(0, str(TUTORIAL))
 for needed in ("latex2mathml", "mistune", "ziamath"):
@@ -296,17 +294,6 @@ def test_a_manifest_removes_nothing_outside(tmp_path):
 
 
 # ---- in a browser ----------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def browser():
-    if browser_path() is None:
-        pytest.skip("needs a browser: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install playwright")
-    with playwright.sync_playwright() as p:
-        launched = launch(p)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("site")

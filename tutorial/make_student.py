@@ -214,15 +214,20 @@ def read(path: Path, variant: int | None) -> dict:
     return changed(notebook, variant)
 
 
+def write_beside(folder: Path) -> None:
+    """What notebooks import, and their figures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in MODULES:
+        shutil.copy(HERE / name, folder)
+    shutil.copytree(HERE / "figures", folder / "figures", dirs_exist_ok=True)
+
+
 def write_solutions(notebooks: list[Path], folder: Path, variant: int) -> None:
     """The lecturer's notebooks of a variant, and what they need beside themselves to run.
 
     Outputs are left out, for they are the original's.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in MODULES:
-        shutil.copy(HERE / name, folder)
-    shutil.copytree(HERE / "figures", folder / "figures", dirs_exist_ok=True)
+    write_beside(folder)
     for path in notebooks:
         notebook = read(path, variant)
         for cell in notebook["cells"]:
@@ -235,13 +240,10 @@ def write_notebooks(notebooks: list[Path], out: Path, force: bool,
                     variant: int | None = None) -> list[str]:
     """Writes all files; returns the pages that were there before and are kept without force."""
     files = files_for_students(notebooks)
-    out.mkdir(parents=True, exist_ok=True)
+    write_beside(out)
     for path in notebooks:
         theirs = student(read(path, variant), path.name, files, variant)
         (out / path.name).write_bytes(as_json(theirs))
-    for name in MODULES:
-        shutil.copy(HERE / name, out)
-    shutil.copytree(HERE / "figures", out / "figures", dirs_exist_ok=True)
 
     left = []
     for path in sorted(files - set(notebooks)):

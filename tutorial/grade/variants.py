@@ -37,13 +37,10 @@ def changed(notebook: dict, variant: int) -> dict:
     """
     notebook = copy.deepcopy(notebook)
     notebook["metadata"][KEY] = variant
-    for cell in notebook["cells"]:
-        grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
-        if grade_id.startswith("ex-"):
-            number = grade_id.removeprefix("ex-").replace("-", ".")
-            if changes := changes_of(number, variant):
-                change_exercise(notebook, number, changes)
-                tell_hidden_test(notebook, number, variant)
+    for number in VARIABLE:
+        if cells_of(notebook, number):
+            change_exercise(notebook, number, changes_of(number, variant))
+            tell_hidden_test(notebook, number, variant)
     return notebook
 
 
